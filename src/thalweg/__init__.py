@@ -1,0 +1,1 @@
+"""Thalweg: a reproducible research harness for training algorithms in TensorFlow."""

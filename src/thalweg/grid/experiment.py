@@ -1,0 +1,290 @@
+"""The experiment file: what may stand in it, what it means, and every mistake in it reported at once."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from thalweg.grid import yaml_file
+
+FIRST_EVALUATION_SEED = 1001
+"""A count of evaluation seeds starts here, so that adding tuning seeds (from 1) never moves or meets them."""
+
+
+class ExperimentError(Exception):
+    """The experiment cannot be run as it is written; the message lists every mistake, with file, key and mend."""
+
+
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"{', '.join(map(str, repeated))} stands more than once")
+    return values
+
+
+def lattice(low: float, high: float) -> tuple[float, ...]:
+    """The learning rates 1 and 3 times a power of ten from `low` to `high`, both included (half-decade steps)."""
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    points = [float(f"{mantissa}e{decade}") for decade in decades for mantissa in (1, 3)]
+    return tuple(point for point in points if low <= point <= high)
+
+
+def _read_rates(value: Any) -> Any:
+    """A range such as `1e-3 .. 1` becomes the lattice points in it; a list stays as it is."""
+    if not isinstance(value, str):
+        return value
+    ends = re.fullmatch(r"\s*(\S+)\s*\.\.\s*(\S+)\s*", value)
+    try:
+        low, high = (float(end) for end in ends.groups()) if ends else (math.nan, math.nan)
+    except ValueError:
+        low = high = math.nan
+    if not 0 < low <= high < math.inf:
+        raise ValueError(f"{value!r} is not a range of positive rates, as in 1e-3 .. 1")
+    points = lattice(low, high)
+    if not points or points[0] != low or points[-1] != high:
+        raise ValueError(f"the ends of {value!r} must be 1 or 3 times a power of ten, as in 1e-3 .. 1")
+    return points
+
+
+def _read_seeds(first: int) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return value
+        if not 1 <= value < FIRST_EVALUATION_SEED:
+            raise ValueError(f"a count of seeds lies between 1 and {FIRST_EVALUATION_SEED - 1}, not {value}")
+        return tuple(range(first, first + value))
+
+    return BeforeValidator(read)
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+Argument = bool | int | float | str | None | list[bool | int | float | str]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LearningRates = Annotated[
+    tuple[LearningRate, ...],
+    BeforeValidator(_read_rates),
+    Field(min_length=1),
+    AfterValidator(_unique),
+    AfterValidator(lambda rates: tuple(sorted(rates))),
+]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+SeedList = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_unique)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProblemGrid(_Section):
+    """How a problem of `problems/` is run. `epochs` sets the horizon; the rest says on what and how it is computed."""
+
+    batch_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_unique)]
+    epochs: PositiveInt
+    evaluation_points: Annotated[int, Field(ge=2)] = 40
+    device: Literal["auto", "cpu", "gpu"] = "cpu"
+    threads: PositiveInt = 1
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    xla: bool = True
+
+
+class _Configured(BaseModel):
+    """A class by name, and every other key beside it an argument of that class."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Argument]
+
+    @property
+    def arguments(self) -> dict[str, Argument]:
+        return dict(self.__pydantic_extra__)
+
+
+ClassName = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.]*:)?[A-Za-z_]\w*$")]
+
+
+class Optimizer(_Configured):
+    """A class of keras.optimizers, or `module:Class` beside the experiment file, with its fixed hyperparameters."""
+
+    class_name: ClassName = Field(alias="class")
+    learning_rates: LearningRates
+
+    @model_validator(mode="after")
+    def _no_rate_of_its_own(self) -> "Optimizer":
+        if "learning_rate" in self.arguments:
+            raise ValueError("learning_rate: is an axis of the grid; write learning_rates, as in 1e-3 .. 1")
+        return self
+
+
+class Schedule(_Configured):
+    """A class of keras.optimizers.schedules, or `module:Class`; without a class the rate stays at its peak."""
+
+    class_name: ClassName | None = Field(default=None, alias="class")
+
+    @model_validator(mode="after")
+    def _constant_takes_no_arguments(self) -> "Schedule":
+        if self.class_name is None and self.arguments:
+            raise ValueError(f"class: is missing, so {', '.join(self.arguments)} has nothing to belong to")
+        for name, value in self.arguments.items():
+            if isinstance(value, str):
+                parse_length(value, name)
+        return self
+
+
+class Seeds(_Section):
+    """Seeds as a count or a list. Tuning seeds choose the learning rate; evaluation seeds are reported."""
+
+    tuning: Annotated[SeedList, _read_seeds(1)]
+    evaluation: Annotated[SeedList, _read_seeds(FIRST_EVALUATION_SEED)]
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> "Seeds":
+        both = sorted(set(self.tuning) & set(self.evaluation))
+        if both:
+            raise ValueError(f"{', '.join(map(str, both))} is both a tuning and an evaluation seed; keep them apart")
+        return self
+
+
+class Reproduction(_Section):
+    """A source's own setting, trained exactly as it stands there, over the evaluation seeds, without tuning."""
+
+    says: str = ""
+    problem: str
+    optimizer: str
+    schedule: str
+    learning_rate: LearningRate
+    batch_size: PositiveInt
+
+
+class Experiment(_Section):
+    """One experiment file. `name` and `directory` come from its path; the problems lie in `directory`/problems."""
+
+    name: Name
+    directory: Path
+    title: str
+    description: str = ""
+    problems: Annotated[dict[Name, ProblemGrid], Field(min_length=1)]
+    optimizers: Annotated[dict[Name, Optimizer], Field(min_length=1)]
+    schedules: Annotated[dict[Name, Schedule], Field(min_length=1)]
+    seeds: Seeds
+    reproductions: dict[Name, Reproduction] = {}
+
+    def problem_file(self, problem: str) -> Path:
+        return self.directory / "problems" / f"{problem}.py"
+
+
+def load(path: Path) -> Experiment:
+    """Read and check an experiment file. Raises ExperimentError with every mistake that the file itself shows."""
+    if not path.is_file():
+        there = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        raise ExperimentError(
+            f"{path}: there is no such experiment{nearest(path.stem, there)}; there are: {', '.join(there) or 'none'}"
+        )
+    try:
+        document, lines = yaml_file.read(path)
+    except yaml_file.YamlFileError as error:
+        raise ExperimentError(_message(path, error.mistakes)) from None
+    if not isinstance(document, dict):
+        raise ExperimentError(_message(path, [(1, "must be a mapping with title, problems, optimizers, …")]))
+    mistakes: list[tuple[int, str]] = []
+    for key in sorted({"name", "directory"} & document.keys()):
+        mistakes.append((lines[(key,)], f"{key}: is not a key; the experiment is named by its file"))
+    try:
+        experiment = Experiment.model_validate({**document, "name": path.stem, "directory": path.parent})
+    except ValidationError as error:
+        mistakes += [_mistake(details, lines) for details in error.errors(include_url=False)]
+    else:
+        mistakes += [(_line(where, lines), f"{_key(where)}: {text}") for where, text in _dangling(experiment)]
+    if mistakes:
+        raise ExperimentError(_message(path, sorted(set(mistakes))))
+    return experiment
+
+
+_LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(steps?|epochs?|%)\s*")
+
+
+def parse_length(text: str, name: str) -> tuple[float, str]:
+    """Split `25 epochs`, `100 steps` or `10 %` (of the horizon) into amount and unit: epoch, step or %."""
+    match = _LENGTH.fullmatch(text)
+    if not match or float(match[1]) < 0:
+        raise ValueError(f"{name}: {text!r} is no length; write 25 epochs, 100 steps or 10 % (of the horizon)")
+    return float(match[1]), match[2].rstrip("s")
+
+
+def _dangling(experiment: Experiment) -> Iterable[tuple[yaml_file.Location, str]]:
+    """What the sections say of each other, and of the folder beside them, that is not so."""
+    for problem in experiment.problems:
+        file = experiment.problem_file(problem)
+        if not file.is_file():
+            there = sorted(other.stem for other in file.parent.glob("*.py"))
+            yield ("problems", problem), f"{file} does not exist{nearest(problem, there)}"
+    for name, reproduction in experiment.reproductions.items():
+        for axis in ("problem", "optimizer", "schedule"):
+            value, there = getattr(reproduction, axis), list(getattr(experiment, f"{axis}s"))
+            if value not in there:
+                yield (
+                    ("reproductions", name, axis),
+                    f"{value!r} is not among the {axis}s ({', '.join(there)}){nearest(value, there)}",
+                )
+
+
+def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, str]:
+    """One pydantic error as (line, message)."""
+    location = tuple(part for part in details["loc"] if part != "[key]")
+    section, last = location[:-1], str(location[-1]) if location else ""
+    kind, given = details["type"], details.get("input")
+    if kind == "extra_forbidden":
+        known = _known_keys(section)
+        text = f"unknown key{nearest(last, known)}; known here: {', '.join(known)}"
+    elif kind == "missing":
+        location, text = section, f"{last} is missing"
+    elif kind == "value_error":
+        text = str(details["ctx"]["error"])
+    elif kind == "string_pattern_mismatch" and last == "class":
+        text = f"{given!r} is no class; write a class of Keras, or module:Class"
+    elif kind == "string_pattern_mismatch":
+        text = "a name is at most 60 lower-case letters, digits and underscores, and starts with a letter"
+    else:
+        text = f"{details['msg'].replace('Input should be', 'should be')}, not {given!r}"[:300]
+    key = _key(location)
+    return _line(location, lines), f"{key}: {text}" if key else text
+
+
+def _known_keys(section: tuple[str | int, ...]) -> list[str]:
+    model: type[BaseModel] = Experiment
+    sections = {"problems": ProblemGrid, "seeds": Seeds, "reproductions": Reproduction}
+    if section:
+        model = sections[str(section[0])]
+    return [field.alias or name for name, field in model.model_fields.items() if name not in ("name", "directory")]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` (did you mean adam?)` for a misspelt name, and nothing where no known name is near."""
+    close = difflib.get_close_matches(word, sorted(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _key(location: Iterable[str | int]) -> str:
+    return ".".join(map(str, location))
+
+
+def _line(location: yaml_file.Location, lines: dict[yaml_file.Location, int]) -> int:
+    while location not in lines:
+        location = location[:-1]
+    return lines[location]
+
+
+def _message(path: Path, mistakes: list[tuple[int, str]]) -> str:
+    heading = f"{path} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}; nothing was trained:"
+    return "\n".join([heading, *(f"  line {line}: {text}" for line, text in mistakes)])

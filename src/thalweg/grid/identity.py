@@ -1,0 +1,142 @@
+"""What makes a run the same run: a digest over everything that can change its bits, and over nothing else.
+
+Everything here is known without TensorFlow, so that a job can ask the store what is missing before it starts it.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import Horizon, Run, evaluation_steps, schedule_arguments
+
+COMPUTING_PACKAGES = ("tensorflow", "keras", "numpy")
+"""The packages whose versions can change a run's bits."""
+
+COMPUTING_MODULES = ("problem", "optimizers", "schedules", "seeds", "program")
+"""The modules of thalweg.training that compute. How jobs, stores and devices are handled changes no bits."""
+
+
+def digest(value: Any) -> str:
+    """SHA-256, in hexadecimal, of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: str) -> dict[str, Any]:
+    """All that determines a run's bits, as JSON.
+
+    `check` is what the check rule found out about the problem (its data's digest and size); `device` is the device
+    class after `auto` was resolved, so that falling back to a CPU is another run and never the same one.
+    """
+    grid, optimizer = experiment.problems[run.problem], experiment.optimizers[run.optimizer]
+    schedule = experiment.schedules[run.schedule]
+    horizon = Horizon(check["splits"]["train"]["examples"], run.batch_size, grid.epochs)
+    return {
+        "problem": source_digest(experiment.problem_file(run.problem), experiment.directory),
+        "data": check["data"],
+        "optimizer": _configured(optimizer.class_name, optimizer.arguments, experiment.directory),
+        "schedule": _configured(schedule.class_name, schedule_arguments(schedule, horizon), experiment.directory),
+        "batch_size": run.batch_size,
+        "learning_rate": run.learning_rate,
+        "seed": run.seed,
+        "epochs": grid.epochs,
+        "evaluation_steps": evaluation_steps(horizon.steps, grid.evaluation_points),
+        "device": device,
+        "threads": grid.threads,
+        "precision": grid.precision,
+        "xla": grid.xla,
+        **computing(),
+    }
+
+
+@cache
+def computing() -> dict[str, Any]:
+    """The part of every identity that lies in the software: versions, and the sources of what computes."""
+    training = Path(__file__).parent.parent / "training"
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in COMPUTING_PACKAGES},
+        "program": digest([_code_digest(training / f"{name}.py") for name in COMPUTING_MODULES]),
+    }
+
+
+def _configured(class_name: str | None, arguments: dict[str, Any], directory: Path) -> dict[str, Any]:
+    return {"class": class_name, "arguments": arguments, "source": class_source(class_name, directory)}
+
+
+@cache
+def class_source(class_name: str | None, directory: Path) -> str | None:
+    """For a user's `module:Class`, the digest of the module's code; Keras's own classes go by Keras's version."""
+    if class_name is None or ":" not in class_name:
+        return None
+    module = class_name.partition(":")[0]
+    file = directory.joinpath(*module.split(".")).with_suffix(".py")
+    if not file.is_file():
+        found = importlib.util.find_spec(module)
+        if found is None or found.origin is None:
+            raise ModuleNotFoundError(f"no module {module} (looked for {file} and among the installed packages)")
+        file = Path(found.origin)
+    return source_digest(file, directory)
+
+
+@cache
+def source_digest(file: Path, root: Path) -> str:
+    """Digest of the code in `file` and in every module below `root` that it imports, directly or not.
+
+    Comments, docstrings and layout are left out, so that changing them retrains nothing.
+    """
+    closure: dict[Path, str] = {}
+    waiting = [file]
+    while waiting:
+        here = waiting.pop()
+        if here not in closure:
+            closure[here] = _code_digest(here)
+            waiting += _local_imports(here, root)
+    return digest(sorted(closure.values()))
+
+
+def _local_imports(file: Path, root: Path) -> list[Path]:
+    """The files below `root` that `file` imports, by `import a.b`, `from a import b` or `from .a import b`."""
+    names: list[Path] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [root.joinpath(*alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = root if node.level == 0 else file.parents[node.level - 1]
+            base = base.joinpath(*(node.module or "").split("."))
+            names += [base, *(base / alias.name for alias in node.names)]
+    candidates = [path for name in names for path in (name.with_suffix(".py"), name / "__init__.py")]
+    return [path for path in candidates if path.is_file() and path.is_relative_to(root)]
+
+
+@cache
+def _code_digest(file: Path) -> str:
+    return hashlib.sha256(repr(_shape(ast.parse(file.read_text(encoding="utf-8")))).encode()).hexdigest()
+
+
+def _shape(node: Any) -> Any:
+    """A syntax tree as nested tuples: without positions, docstrings and empty fields (which vary with Python)."""
+    if isinstance(node, list):
+        return [_shape(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+    if "body" in fields and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        fields["body"] = [item for item in fields["body"] if not _is_text(item)]
+    return (type(node).__name__, *((name, _shape(value)) for name, value in fields.items()))
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def job_digest(module: str) -> str:
+    """Digest of a `python -m` module's code with all of Thalweg that it imports: what Snakemake cannot see itself."""
+    source = Path(__file__).parents[2]
+    file = source.joinpath(*module.split("."))
+    return source_digest(file / "__main__.py" if file.is_dir() else file.with_suffix(".py"), source)

@@ -1,0 +1,142 @@
+"""How far an experiment is: runs done and left, time left, and what a launch cost.
+
+Each training job keeps one small file up to date. Any job can then tell how the whole experiment stands, and the
+launch can add up what it cost. None of it is anybody's input.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from thalweg import store
+from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import declared
+
+STAGES = ("tuning", "evaluation")
+BETWEEN_LINES = 10.0
+"""Seconds between two lines of a job on the terminal."""
+
+
+class Job(NamedTuple):
+    """A training job: one stage of one problem and optimizer."""
+
+    stage: str
+    problem: str
+    optimizer: str
+
+
+@dataclass
+class Progress:
+    """How far a job is. `seconds` is its time so far, `cpu` its core-seconds by what they were spent on."""
+
+    problem: str
+    total: int
+    done: int = 0
+    trained: int = 0
+    seconds: float = 0.0
+    cpu: dict[str, float] = field(default_factory=dict)
+
+
+class Reporter:
+    """Keeps a job's progress file, and tells the terminal from time to time."""
+
+    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, workers: int):
+        self._results, self._experiment, self._job, self._workers = results, experiment, job, workers
+        self._began = self._told = time.monotonic()
+        self._progress = Progress(job.problem, total, cpu={"starting": time.process_time()})
+
+    def tell(self, message: str) -> None:
+        print(f"[{self._job.stage} {self._job.problem} × {self._job.optimizer}] {message}", flush=True)
+
+    @contextmanager
+    def spending(self, on: str) -> Iterator[None]:
+        """Count the core-seconds of what happens inside as spent on `on`."""
+        began = time.process_time()
+        yield
+        spent = self._progress.cpu
+        spent[on] = spent.get(on, 0.0) + time.process_time() - began
+
+    def update(self, done: int) -> None:
+        """One more run was trained, and `done` of the job's runs are there."""
+        self._progress.done = done
+        self._progress.trained += 1
+        if time.monotonic() - self._told > BETWEEN_LINES:
+            self._write()
+            own = f"{done} of {self._progress.total} runs"
+            self.tell(f"{own}; {overall(self._experiment, read(self._results, self._experiment), self._workers)}")
+
+    def finish(self) -> None:
+        spent = self._progress.cpu
+        spent["storing"] = time.process_time() - sum(spent.values())
+        self._progress.done = self._progress.total
+        self._write()
+        self.tell(overall(self._experiment, read(self._results, self._experiment), self._workers))
+
+    def _write(self) -> None:
+        self._told = time.monotonic()
+        self._progress.seconds = self._told - self._began
+        store.write_json(progress_file(self._results, self._job), asdict(self._progress))
+
+
+def progress_file(results: Path, job: Job) -> Path:
+    return results / "progress" / f"{'.'.join(job)}.json"
+
+
+def read(results: Path, experiment: Experiment, since: float = 0.0) -> list[Progress]:
+    """The progress of every job of the experiment that has written any (after `since`, seconds of the epoch)."""
+    files = (
+        progress_file(results, Job(stage, problem, optimizer))
+        for stage in STAGES
+        for problem in experiment.problems
+        for optimizer in experiment.optimizers
+    )
+    return [
+        Progress(**json.loads(file.read_bytes())) for file in files if file.exists() and file.stat().st_mtime >= since
+    ]
+
+
+def overall(experiment: Experiment, jobs: Iterable[Progress], workers: int) -> str:
+    """One line: `article: 3,120 of 5,982 runs done, 2,862 left, about 4 min to go`."""
+    jobs = list(jobs)
+    total, done = declared(experiment), sum(job.done for job in jobs)
+    line = f"{experiment.name}: {done:,} of {total:,} runs done, {total - done:,} left"
+    left = seconds_left(experiment, jobs)
+    return line if left is None else f"{line}, about {duration(left / workers)} to go"
+
+
+def seconds_left(experiment: Experiment, jobs: list[Progress]) -> float | None:
+    """Core-seconds that the missing runs will take, or None while no run has been trained to judge by.
+
+    A problem's runs are expected to take what they took so far; one that has not begun, what a run took on average.
+    """
+    trained = sum(job.trained for job in jobs)
+    if not trained:
+        return None
+    average = sum(job.seconds for job in jobs) / trained
+    left = 0.0
+    for problem, grid in experiment.problems.items():
+        own = [job for job in jobs if job.problem == problem]
+        alone = experiment.model_copy(update={"problems": {problem: grid}, "reproductions": {}})
+        own_trained = sum(job.trained for job in own)
+        each = sum(job.seconds for job in own) / own_trained if own_trained else average
+        left += each * max(0, declared(alone) - sum(job.done for job in own))
+    return left
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def cost(jobs: Iterable[Progress]) -> dict[str, float]:
+    """Core-seconds of training jobs by what they were spent on."""
+    total: dict[str, float] = {}
+    for job in jobs:
+        for name, seconds in job.cpu.items():
+            total[name] = total.get(name, 0.0) + seconds
+    return total

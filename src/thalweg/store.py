@@ -1,0 +1,94 @@
+"""Where training and analysis meet: a content-addressed store of finished runs, and Parquet shards of them.
+
+A run is one file, named by its identity's digest: a line with the checksum of the rest, then the record as JSON. It is
+written whole and renamed into place, so a killed job leaves nothing half written under a run's name; whatever else
+happens to a file is found by its checksum when it is read.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Record = dict[str, Any]
+
+SHARDS = ("runs", "histories", "measured")
+"""What a job leaves of its runs: a row a run, a row an evaluation point, and what was measured (not deterministic)."""
+
+
+def run_file(store: Path, digest: str) -> Path:
+    return store / digest[:2] / f"{digest}.json"
+
+
+def write_run(store: Path, digest: str, record: Record) -> None:
+    body = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    write_whole(run_file(store, digest), hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+
+
+def read_run(store: Path, digest: str) -> Record | None:
+    """The record of a run, or None where there is none. A damaged file is named, set aside and counts as none."""
+    file = run_file(store, digest)
+    try:
+        checksum, _, body = file.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    if hashlib.sha256(body).hexdigest().encode() == checksum:
+        record: Record = json.loads(body)
+        return record
+    aside = file.with_suffix(".damaged")
+    file.replace(aside)
+    print(f"thalweg: {file} is damaged (its checksum is wrong); set aside as {aside.name}", file=sys.stderr)
+    return None
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it into place, so that nobody ever reads half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".part", delete=False) as part:
+        try:
+            part.write(content)
+            part.close()
+            os.replace(part.name, file)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
+
+
+def write_json(file: Path, content: Any) -> None:
+    write_whole(file, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def check_file(results: Path, problem: str) -> Path:
+    """What the check rule found out about a problem."""
+    return results / "checks" / f"{problem}.json"
+
+
+def checked_file(results: Path) -> Path:
+    """The file that says that the whole experiment has passed its checks."""
+    return results / "checked.json"
+
+
+def shard_folder(results: Path, stage: str, problem: str, optimizer: str) -> Path:
+    """Where a job of a stage leaves the shard of its runs."""
+    return results / "runs" / stage / problem / optimizer
+
+
+def write_shard(folder: Path, tables: Mapping[str, pa.Table]) -> None:
+    """Write the tables of SHARDS, each whole, into a job's folder."""
+    for name in SHARDS:
+        sink = pa.BufferOutputStream()
+        pq.write_table(tables[name], sink, compression="zstd")
+        write_whole(folder / f"{name}.parquet", sink.getvalue().to_pybytes())
+
+
+def read_shards(folders: Iterable[Path], name: str) -> pa.Table:
+    """One of SHARDS over all jobs' folders; a column that only some have is null in the others."""
+    tables = [pq.read_table(folder / f"{name}.parquet") for folder in folders]
+    return pa.concat_tables(tables, promote_options="default")

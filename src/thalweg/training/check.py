@@ -1,0 +1,235 @@
+"""Try problems, optimizers and schedules on Keras itself, so that a mistake stops before anything trains.
+
+The check of a problem always leaves its file, with the mistakes found in it. The check of the grid tries the
+optimizers and schedules, gathers all mistakes of the experiment into one message, and fails if there are any.
+"""
+
+import argparse
+import inspect
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thalweg import store
+from thalweg.grid.experiment import Experiment, load, nearest
+from thalweg.grid.runs import Horizon, schedule_arguments
+from thalweg.training import devices
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m thalweg.training.check", description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True, help="the experiment file")
+    parser.add_argument("--results", type=Path, required=True, help="the experiment's folder of results")
+    parser.add_argument("--problem", help="the problem to check; without it, the grid")
+    arguments = parser.parse_args()
+    experiment = load(arguments.experiment)
+    precision = experiment.problems[arguments.problem].precision if arguments.problem else "float32"
+    with devices.leased("cpu", arguments.results):
+        devices.start_tensorflow("cpu", 1, precision)
+        if arguments.problem:
+            found = check_problem(experiment, arguments.problem)
+            store.write_json(store.check_file(arguments.results, arguments.problem), found)
+            print(f"[check {arguments.problem}] {len(found['mistakes'])} mistakes", flush=True)
+        else:
+            check_grid(experiment, arguments.results)
+
+
+def check_grid(experiment: Experiment, results: Path) -> None:
+    """Gather every mistake, and say so and exit if there are any; else leave the file that lets training begin."""
+    checks = {name: json.loads(store.check_file(results, name).read_bytes()) for name in experiment.problems}
+    mistakes = [mistake for check in checks.values() for mistake in check["mistakes"]]
+    mistakes += optimizer_mistakes(experiment)
+    examples = {name: check["splits"]["train"]["examples"] for name, check in checks.items() if not check["mistakes"]}
+    mistakes += schedule_mistakes(experiment, examples)
+    if not mistakes:
+        print(f"[check] {experiment.name}: all problems, optimizers and schedules are in order", flush=True)
+        store.write_json(store.checked_file(results), {"problems": sorted(checks)})
+        return
+    for name, check in checks.items():
+        if check["mistakes"]:
+            # A mistake may lie outside what Snakemake sees, so that problem is to be looked at again.
+            store.check_file(results, name).unlink(missing_ok=True)
+    heading = f"{experiment.name} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}; nothing was trained:"
+    print("\n".join([heading, *(f"  {mistake}" for mistake in mistakes)]), flush=True)
+    sys.exit(1)
+
+
+def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
+    """What is known of a problem, as JSON; `mistakes` lists what is wrong with it, and then the rest may be absent."""
+    file = experiment.problem_file(name)
+    found: dict[str, Any] = {"problem": name, "mistakes": []}
+    try:
+        from thalweg.training import problem as problems
+
+        problem, description = problems.load(experiment.directory, name)
+        if not isinstance(problem, problems.Problem):
+            raise TypeError(f"problem() must return a thalweg.training.problem.Problem, not {type(problem).__name__}")
+        found["mistakes"] += [f"{file}: {mistake}" for mistake in data_mistakes(problem)]
+        if not found["mistakes"]:
+            found |= {"description": description, **facts(problem)}
+            found["mistakes"] += [f"{file}: {mistake}" for mistake in model_mistakes(problem)]
+    except Exception as error:  # a problem file is the user's own code: whatever it raises is reported, with its line
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        where = f"{file}, line {lines[-1]}" if lines else str(file)
+        found["mistakes"].append(f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+    else:
+        large = [size for size in experiment.problems[name].batch_sizes if size > len(problem.train.x)]
+        found["mistakes"] += [
+            f"problems.{name}.batch_sizes: {size} is more than the {len(problem.train.x)} training examples"
+            for size in large
+        ]
+    return found
+
+
+def data_mistakes(problem: Any) -> Iterator[str]:
+    for split_name, split in problem.splits.items():
+        for axis, array in zip("xy", split, strict=True):
+            if not isinstance(array, np.ndarray) or array.ndim == 0:
+                yield f"{split_name}.{axis} must be a NumPy array of examples, not {type(array).__name__}"
+            elif len(array) == 0:
+                yield f"{split_name}.{axis} is empty"
+            elif array.dtype.kind == "f" and not np.isfinite(array).all():
+                yield f"{split_name}.{axis} holds {np.count_nonzero(~np.isfinite(array))} values that are not finite"
+            elif array.dtype.kind not in "fiub":
+                yield f"{split_name}.{axis} holds {array.dtype} values; numbers are needed"
+        if all(isinstance(array, np.ndarray) for array in split) and len(split.x) != len(split.y):
+            yield f"{split_name} has {len(split.x)} inputs but {len(split.y)} targets"
+
+
+def model_mistakes(problem: Any) -> Iterator[str]:
+    """Try the model, loss and metrics on two training examples."""
+    import keras
+    import tensorflow as tf
+
+    from thalweg.training.program import loss_of
+
+    model = problem.model()
+    if not isinstance(model, keras.Model):
+        yield f"model must build a keras.Model, not {type(model).__name__}"
+        return
+    if not model.built:
+        model(problem.train.x[:2])
+    if not model.trainable_variables:
+        yield "the model has no trainable weights"
+    predictions = model(problem.train.x[:2])
+    targets = tf.constant(problem.train.y[:2])
+    loss = loss_of(problem)(targets, predictions)
+    if loss.shape.rank:
+        yield f"the loss of a batch must be one number, not of shape {tuple(loss.shape)}"
+    for name, metric in problem.metrics.items():
+        if not name.isidentifier() or name == "loss":
+            yield f"metrics: {name!r} is no name for a metric; letters, digits and underscores, and not loss"
+        if tf.reduce_mean(metric(targets, predictions)).shape.rank:
+            yield f"metrics: {name} must give a value an example"
+
+
+def facts(problem: Any) -> dict[str, Any]:
+    """What the identity of a run and the report need to know about a problem's data and model."""
+    from thalweg.grid.identity import digest
+    from thalweg.training.problem import split_digest
+
+    model = problem.model()
+    if not model.built:
+        model(problem.train.x[:2])
+    splits = {name: {"examples": len(split.x), "digest": split_digest(split)} for name, split in problem.splits.items()}
+    probe = problem.probe and {"inputs": problem.probe.x.tolist(), "targets": problem.probe.y.tolist()}
+    return {
+        "data": digest([splits, probe]),
+        "splits": splits,
+        "probe": probe,
+        "input_shape": list(problem.train.x.shape[1:]),
+        "output_shape": list(model.output_shape[1:]),
+        "parameters": model.count_params(),
+        "loss": problem.loss if isinstance(problem.loss, str) else problem.loss.name,
+        "metrics": list(problem.metrics),
+    }
+
+
+def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:
+    """Make each optimizer as training will."""
+    import keras
+
+    from thalweg.training.optimizers import find_class
+
+    sys.path.insert(0, str(experiment.directory))
+    every = set(inspect.signature(keras.Optimizer).parameters) - {"kwargs"}
+    for name, optimizer in experiment.optimizers.items():
+        key = f"optimizers.{name}"
+        try:
+            found = find_class(optimizer.class_name, keras.optimizers)
+        except (AttributeError, ImportError) as error:
+            yield f"{key}.class: {missing_class(optimizer.class_name, keras.optimizers, error)}"
+            continue
+        if not (isinstance(found, type) and issubclass(found, keras.Optimizer)):
+            yield f"{key}.class: {optimizer.class_name} is no keras.Optimizer"
+            continue
+        unknown = list(unknown_arguments(found, optimizer.arguments, every))
+        yield from (f"{key}.{mistake}" for mistake in unknown)
+        if not unknown:
+            try:
+                found(learning_rate=1.0, **optimizer.arguments)
+            except Exception as error:  # Keras and users raise what they like; the message is what matters
+                yield f"{key}: {' '.join(str(error).split())[:500]}"
+
+
+def schedule_mistakes(experiment: Experiment, examples: dict[str, int]) -> Iterator[str]:
+    """Make each schedule for each horizon that it will have, and ask it for its first, middle and last rate."""
+    import keras
+
+    from thalweg.training import schedules
+    from thalweg.training.optimizers import find_class
+
+    for name, schedule in experiment.schedules.items():
+        key = f"schedules.{name}"
+        if schedule.class_name is None:
+            continue
+        try:
+            found = find_class(schedule.class_name, keras.optimizers.schedules)
+        except (AttributeError, ImportError) as error:
+            yield f"{key}.class: {missing_class(schedule.class_name, keras.optimizers.schedules, error)}"
+            continue
+        if not (isinstance(found, type) and issubclass(found, keras.optimizers.schedules.LearningRateSchedule)):
+            yield f"{key}.class: {schedule.class_name} is no keras.optimizers.schedules.LearningRateSchedule"
+            continue
+        unknown = list(unknown_arguments(found, schedule.arguments, set()))
+        yield from (f"{key}.{mistake}" for mistake in unknown)
+        own = sorted(set(schedules.RATES_OF_THEIR_OWN) & schedule.arguments.keys())
+        yield from (f"{key}.{argument}: the grid sets the peak; leave it out" for argument in own)
+        if unknown or own:
+            continue
+        wrong = set()
+        for problem, count in examples.items():
+            for batch_size in experiment.problems[problem].batch_sizes:
+                horizon = Horizon(count, batch_size, experiment.problems[problem].epochs)
+                arguments = schedule_arguments(schedule, horizon)
+                try:
+                    built = schedules.build(schedule.class_name, arguments)
+                    for step in {0, horizon.steps // 2, horizon.steps - 1}:
+                        share = float(built(step))
+                        if not 0 <= share < np.inf:
+                            wrong.add(f"{key}: the rate at step {step} of {problem} is {share} of its peak")
+                except Exception as error:  # as above
+                    wrong.add(f"{key}: {' '.join(str(error).split())[:500]}")
+        yield from sorted(wrong)
+
+
+def unknown_arguments(found: type, arguments: dict[str, Any], also: set[str]) -> Iterator[str]:
+    known = {name for name in inspect.signature(found).parameters if name not in ("kwargs", "args")} | also
+    for name in arguments.keys() - known:
+        yield f"{name}: {found.__name__} takes no such argument{nearest(name, known)}"
+
+
+def missing_class(name: str, library: Any, error: Exception) -> str:
+    if ":" in name:
+        return f"{name} cannot be imported: {error}"
+    there = [other for other in dir(library) if isinstance(getattr(library, other), type)]
+    return f"{name} is not in {library.__name__.replace('._tf_keras', '')}{nearest(name, there)}"
+
+
+if __name__ == "__main__":
+    main()

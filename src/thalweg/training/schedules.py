@@ -1,0 +1,45 @@
+"""Learning-rate schedules as tables with one entry a step, computed by the real Keras schedule."""
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from thalweg.training.optimizers import find_class
+
+RATES_OF_THEIR_OWN = ("initial_learning_rate", "warmup_target")
+"""Arguments that a schedule takes for the rate that it scales; the grid sets them."""
+
+
+def build(class_name: str | None, arguments: dict[str, Any]) -> keras.optimizers.schedules.LearningRateSchedule | None:
+    """The Keras schedule at a peak of 1, or None for a constant rate. Lengths in `arguments` are in steps."""
+    if class_name is None:
+        return None
+    schedule = find_class(class_name, keras.optimizers.schedules)
+    peak = {name: 1.0 for name in RATES_OF_THEIR_OWN if name in inspect.signature(schedule).parameters}
+    if "warmup_steps" in arguments:
+        peak["initial_learning_rate"] = 0.0
+    else:
+        peak.pop("warmup_target", None)
+    return schedule(**{**peak, **arguments})
+
+
+def table(class_name: str | None, arguments: dict[str, Any], steps: int) -> np.ndarray:
+    """The share of the peak learning rate at which each step is taken: float32, shape (steps,).
+
+    Keras's schedules are products with the peak, so that the peak times this table has the bits of the Keras schedule
+    built at that peak.
+    """
+    schedule = build(class_name, arguments)
+    if schedule is None:
+        return np.ones(steps, np.float32)
+    return tf.function(
+        lambda: tf.map_fn(schedule, tf.range(steps, dtype=tf.int64), fn_output_signature=tf.float32)
+    )().numpy()
+
+
+def applied(shares: np.ndarray, peak: float) -> np.ndarray:
+    """The learning rate of each step: float32, shape (steps,)."""
+    return shares * np.float32(peak)
