@@ -7,7 +7,6 @@ happens to a file is found by its checksum when it is read.
 
 import hashlib
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -52,12 +51,13 @@ def write_whole(file: Path, content: bytes) -> None:
     """Write a file under a temporary name and rename it into place, so that nobody ever reads half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".part", delete=False) as part:
+        whole = Path(part.name)
         try:
             part.write(content)
             part.close()
-            os.replace(part.name, file)
+            whole.replace(file)
         except BaseException:
-            Path(part.name).unlink(missing_ok=True)
+            whole.unlink(missing_ok=True)
             raise
 
 

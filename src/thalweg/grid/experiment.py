@@ -262,11 +262,9 @@ def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, s
 
 
 def _known_keys(section: tuple[str | int, ...]) -> list[str]:
-    model: type[BaseModel] = Experiment
-    sections = {"problems": ProblemGrid, "seeds": Seeds, "reproductions": Reproduction}
-    if section:
-        model = sections[str(section[0])]
-    return [field.alias or name for name, field in model.model_fields.items() if name not in ("name", "directory")]
+    models: dict[str, type[_Section]] = {"problems": ProblemGrid, "seeds": Seeds, "reproductions": Reproduction}
+    model = models[str(section[0])] if section else Experiment
+    return [name for name in model.model_fields if name not in ("name", "directory")]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from thalweg.grid.runs import Horizon, Run, evaluation_steps, schedule_arguments
 COMPUTING_PACKAGES = ("tensorflow", "keras", "numpy")
 """The packages whose versions can change a run's bits."""
 
-COMPUTING_MODULES = ("problem", "optimizers", "schedules", "seeds", "program")
+COMPUTING_MODULES = ("settings", "problem", "optimizers", "schedules", "seeds", "program")
 """The modules of thalweg.training that compute. How jobs, stores and devices are handled changes no bits."""
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from thalweg import store
 from thalweg.grid.experiment import Experiment, load, nearest
 from thalweg.grid.runs import Horizon, schedule_arguments
-from thalweg.training import devices
+from thalweg.training import devices, settings
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     experiment = load(arguments.experiment)
     precision = experiment.problems[arguments.problem].precision if arguments.problem else "float32"
     with devices.leased("cpu", arguments.results):
-        devices.start_tensorflow("cpu", 1, precision)
+        settings.start_tensorflow(1, precision, deterministic=False)
         if arguments.problem:
             found = check_problem(experiment, arguments.problem)
             store.write_json(store.check_file(arguments.results, arguments.problem), found)

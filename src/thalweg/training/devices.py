@@ -1,4 +1,4 @@
-"""Which device a run gets, and how TensorFlow is started so that nothing from outside changes a run's bits."""
+"""Which device a job gets: what `auto` comes to on this machine, and one job at a time on a GPU."""
 
 import os
 import subprocess
@@ -7,17 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-
-SET_BY_US = {
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "TF_ENABLE_ONEDNN_OPTS": "1",
-    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-}
-"""Environment variables that change bits or behaviour, with the values that all runs are trained under."""
-
-REMOVED_BY_US = ("NVIDIA_TF32_OVERRIDE", "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_XLA_FLAGS", "XLA_FLAGS")
-
 
 def gpus() -> list[str]:
     """The GPUs that this process may use, by the numbers or identifiers that CUDA_VISIBLE_DEVICES takes."""
@@ -65,22 +54,3 @@ def leased(device: str, locks: Path) -> Iterator[None]:
                 os.environ["CUDA_VISIBLE_DEVICES"] = name
                 yield
             return
-
-
-def start_tensorflow(device: str, threads: int, precision: str) -> None:
-    """Import TensorFlow and Keras with every setting that matters set here, whatever the shell or the home holds."""
-    os.environ.update(SET_BY_US, OMP_NUM_THREADS=str(threads))
-    for name in REMOVED_BY_US:
-        os.environ.pop(name, None)
-
-    import keras
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_dtype_policy(precision)
-    if device == "gpu" or threads > 1:
-        tf.config.experimental.enable_op_determinism()

@@ -14,7 +14,7 @@ from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.identity import digest, identity
 from thalweg.grid.runs import Horizon, Run, evaluation_runs, reproduction_runs, tuning_runs
 from thalweg.progress import STAGES, Job, Reporter
-from thalweg.training import devices
+from thalweg.training import devices, settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,8 @@ def train(
     one, its = next(iter(missing.items()))
     optimizer, grid = experiment.optimizers[one.optimizer], experiment.problems[one.problem]
     with reporter.spending("starting"):
-        devices.start_tensorflow(its["device"], grid.threads, grid.precision)
+        deterministic = its["device"] == "gpu" or grid.threads > 1
+        settings.start_tensorflow(grid.threads, grid.precision, deterministic)
         from thalweg.training import problem as problems
         from thalweg.training import program, schedules, seeds
 

@@ -1,0 +1,36 @@
+"""Start TensorFlow with every setting that can change a run's bits set here, whatever the shell or the home holds."""
+
+import os
+
+SET = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+}
+"""Environment variables with the values that all runs are trained under."""
+
+UNSET = ("NVIDIA_TF32_OVERRIDE", "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_XLA_FLAGS", "XLA_FLAGS")
+"""Environment variables that would change bits, and are removed."""
+
+
+def start_tensorflow(threads: int, precision: str, deterministic: bool) -> None:
+    """Import TensorFlow and Keras, to compute on so many threads and with Keras's dtype policy `precision`.
+
+    One thread of a processor computes the same bits each time; where that is not so, `deterministic` makes it so.
+    """
+    os.environ.update(SET, OMP_NUM_THREADS=str(threads))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for name in UNSET:
+        os.environ.pop(name, None)
+
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy(precision)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
