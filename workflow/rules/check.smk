@@ -4,12 +4,16 @@
 rule check_problem:
     output:
         f"{RESULTS}/checks/{{problem}}.json",
-    params:
-        made_from=lambda w: digest(
-            [job_digest("thalweg.training.check"), PARTS["problems"][w.problem], PARTS["software"]]
-        ),
     log:
         f"{RESULTS}/logs/check/{{problem}}.log",
+    params:
+        made_from=lambda w: digest(
+            [
+                job_digest("thalweg.training.check"),
+                PARTS["problems"][w.problem],
+                PARTS["software"],
+            ]
+        ),
     shell:
         "{PYTHON:q} -m thalweg.training.check --experiment {EXPERIMENT_FILE:q} --results {RESULTS}"
         " --problem {wildcards.problem} 2> {log:q}"
@@ -20,6 +24,8 @@ rule check:
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
     output:
         f"{RESULTS}/checked.json",
+    log:
+        f"{RESULTS}/logs/check.log",
     params:
         made_from=digest(
             [
@@ -29,7 +35,5 @@ rule check:
                 PARTS["software"],
             ]
         ),
-    log:
-        f"{RESULTS}/logs/check.log",
     shell:
         "{PYTHON:q} -m thalweg.training.check --experiment {EXPERIMENT_FILE:q} --results {RESULTS} 2> {log:q}"

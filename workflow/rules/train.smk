@@ -18,6 +18,9 @@ rule tune:
             histories="histories.parquet",
             measured="measured.parquet",
         ),
+    log:
+        f"{RESULTS}/logs/tuning/{{problem}}/{{optimizer}}.log",
+    threads: lambda w: EXPERIMENT.problems[w.problem].threads
     params:
         made_from=lambda w: digest(
             [
@@ -29,9 +32,6 @@ rule tune:
                 PARTS["software"],
             ]
         ),
-    threads: lambda w: EXPERIMENT.problems[w.problem].threads
-    log:
-        f"{RESULTS}/logs/tuning/{{problem}}/{{optimizer}}.log",
     shell:
         "{PYTHON:q} -m thalweg.training.job tuning --experiment {EXPERIMENT_FILE:q} --results {RESULTS}"
         " --store {STORE} --problem {wildcards.problem} --optimizer {wildcards.optimizer}"
@@ -44,6 +44,8 @@ rule choose:
         histories=rules.tune.output.histories,
     output:
         f"{RESULTS}/chosen/{{problem}}/{{optimizer}}.json",
+    log:
+        f"{RESULTS}/logs/choose/{{problem}}/{{optimizer}}.log",
     params:
         made_from=lambda w: digest(
             [
@@ -51,8 +53,6 @@ rule choose:
                 PARTS["optimizers"][w.optimizer],
             ]
         ),
-    log:
-        f"{RESULTS}/logs/choose/{{problem}}/{{optimizer}}.log",
     shell:
         "{PYTHON:q} -m thalweg.analysis.choose --experiment {EXPERIMENT_FILE:q} --runs {input.runs:q}"
         " --histories {input.histories:q} --output {output:q} 2> {log:q}"
@@ -70,6 +70,9 @@ rule evaluate:
             histories="histories.parquet",
             measured="measured.parquet",
         ),
+    log:
+        f"{RESULTS}/logs/evaluation/{{problem}}/{{optimizer}}.log",
+    threads: lambda w: EXPERIMENT.problems[w.problem].threads
     params:
         made_from=lambda w: digest(
             [
@@ -82,9 +85,6 @@ rule evaluate:
                 PARTS["software"],
             ]
         ),
-    threads: lambda w: EXPERIMENT.problems[w.problem].threads
-    log:
-        f"{RESULTS}/logs/evaluation/{{problem}}/{{optimizer}}.log",
     shell:
         "{PYTHON:q} -m thalweg.training.job evaluation --experiment {EXPERIMENT_FILE:q} --results {RESULTS}"
         " --store {STORE} --problem {wildcards.problem} --optimizer {wildcards.optimizer}"

@@ -29,8 +29,8 @@ def build(class_name: str | None, arguments: dict[str, Any]) -> keras.optimizers
 def table(class_name: str | None, arguments: dict[str, Any], steps: int) -> np.ndarray:
     """The share of the peak learning rate at which each step is taken: float32, shape (steps,).
 
-    Keras's schedules are products with the peak, so that the peak times this table has the bits of the Keras schedule
-    built at that peak.
+    The peak times this table is what the Keras schedule built at that peak gives inside `fit`: to the bit where Keras
+    multiplies with the peak (exponential, cosine, restarts), within rounding where it does not (inverse time).
     """
     schedule = build(class_name, arguments)
     if schedule is None:

@@ -1,0 +1,41 @@
+# make report   install what is locked into .venv, run an experiment (EXPERIMENT=article) and render its report
+# make test     install, and pass the tests
+# make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
+# make bench    speeds, measured in turn with what they are compared with; wants an idle machine
+# make lock     choose versions anew and write them to requirements.lock
+
+EXPERIMENT ?= article
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+PYTHON ?= python3
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: report test lint bench lock
+
+report: $(INSTALLED)
+	@$(BIN)/snakemake --cores $(CORES) --config experiment=$(EXPERIMENT)
+	@echo "The report is results/$(EXPERIMENT)/report/index.html"
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+bench: $(INSTALLED)
+	$(BIN)/python bench/third_snippet.py
+
+lock:
+	uv pip compile pyproject.toml --group test --universal --python-version 3.11 --fork-strategy fewest \
+		--generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,185 @@
+"""The front door: what `snakemake --cores N` trains, and what it leaves alone."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pandas as pd
+
+RUNS = 2 * 1 * 3 * 2 + 2 * 1 * 6
+"""Of `tiny`: batch sizes × schedules × rates × tuning seeds, and batch sizes × schedules × evaluation seeds."""
+
+
+def test_a_fresh_project_ends_in_a_report(finished, printed):
+    assert (finished.results / "tiny/report/index.html").is_file()
+    assert f"tiny: {RUNS} of {RUNS} runs done, 0 left" in printed
+    assert f"{RUNS} runs trained, 0 taken from the store" in printed
+    assert re.search(r"core-seconds: training \d+, starting and compiling \d+, .*Snakemake \d+; \d+ in all", printed)
+    assert "profiles/default" in printed, "Snakemake must find the default profile by itself"
+    runs = pd.read_parquet(finished.results / "tiny/tables/runs.parquet")
+    assert len(runs) == RUNS == len(finished.stored())
+
+
+def test_a_copy_in_another_folder_has_nothing_to_do(finished):
+    before = finished.stored()
+    assert "Nothing to be done" in finished.run()
+    assert finished.stored() == before
+
+
+def test_an_added_optimizer_trains_its_own_runs_only(finished):
+    before = finished.stored()
+    widened = finished.tiny.read_text().replace(
+        "schedules:", "  adam: {class: Adam, learning_rates: 1e-2 .. 1e-1}\nschedules:"
+    )
+    finished.tiny.write_text(widened)
+    printed = finished.run()
+    after = finished.stored()
+    assert {run: after[run] for run in before} == before
+    assert len(after) == 2 * len(before)
+    assert f"{RUNS} runs trained, 0 taken from the store" in printed, "the first optimizer's jobs are not to start"
+    assert "× sgd]" not in printed
+
+
+def test_added_seeds_schedules_and_batch_sizes_train_what_is_new(finished):
+    before = finished.stored()
+    text = finished.tiny.read_text()
+    text = text.replace("evaluation: 6", "evaluation: 7").replace("[4, 6]", "[3, 4, 6]")
+    finished.tiny.write_text(
+        text.replace("constant: {}", "constant: {}\n  cosine: {class: CosineDecay, decay_steps: 100 %}")
+    )
+    printed = finished.run()
+    after = finished.stored()
+    assert {run: after[run] for run in before} == before
+    wanted = 3 * 2 * 3 * 2 + 3 * 2 * 7
+    assert f"{wanted - RUNS} runs trained, {RUNS} taken from the store" in printed
+
+
+def test_statistics_and_templates_train_nothing(finished):
+    before = finished.stored()
+    template = finished.root / "reports/index.html"
+    template.write_text(template.read_text() + "<!-- an edit -->\n")
+    statistic = finished.root / "src/thalweg/analysis/tables.py"
+    statistic.write_text(statistic.read_text() + "\nEDITED = True\n")
+    printed = finished.run()
+    assert finished.stored() == before
+    assert "[tuning" not in printed and "[evaluation" not in printed
+    assert (finished.results / "tiny/report/index.html").read_text().rstrip().endswith("<!-- an edit -->")
+
+
+def test_a_comment_in_the_training_code_trains_nothing(finished):
+    program = finished.root / "src/thalweg/training/program.py"
+    program.write_text(program.read_text() + "\n# A comment changes nothing.\n")
+    os.utime(finished.root / "experiments/problems/linear.py")
+    assert "Nothing to be done" in finished.run()
+
+
+def test_a_change_of_the_training_code_or_the_problem_trains_again(finished):
+    before = finished.stored()
+    problem = finished.root / "experiments/problems/linear.py"
+    problem.write_text(problem.read_text().replace("2 * x - 1)", "2 * x - 2)"))
+    assert f"{RUNS} runs trained, 0 taken from the store" in finished.run()
+    after = finished.stored()
+    assert len(after) == 2 * RUNS
+    assert {run: after[run] for run in before} == before
+
+
+def test_bits_depend_on_nothing_but_the_experiment(make_workspace, finished):
+    """Another folder, one core, the jobs in another order, another hash seed, time zone and locale, leftovers."""
+    other = make_workspace()
+    text = other.tiny.read_text()
+    other.tiny.write_text(text.replace("schedules:", "  adam: {class: Adam, learning_rates: 1e-2 .. 1e-1}\nschedules:"))
+    other.run("--until", "choose")
+    other.tiny.write_text(text)
+    other.run(
+        cores=1,
+        PYTHONHASHSEED="7",
+        TZ="Pacific/Kiritimati",
+        LC_ALL="C",
+        OMP_NUM_THREADS="2",
+        TF_ENABLE_ONEDNN_OPTS="0",
+        TF_DETERMINISTIC_OPS="1",
+        KERAS_BACKEND="jax",
+        XLA_FLAGS="--xla_cpu_enable_fast_math=true",
+    )
+    ours, theirs = finished.content(), other.content()
+    assert ours.keys() == theirs.keys()
+    apart = {name for name in ours if "provenance" in name or name.endswith(".html")}
+    assert {name for name in ours if ours[name] != theirs[name]} <= apart
+    assert any(name.endswith("histories.parquet") for name in ours)
+
+
+def test_killed_in_the_middle_it_finishes_at_the_same_command(workspace, finished):
+    process = workspace.start()
+    while not workspace.stored():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = workspace.stored()
+    assert 0 < len(before) < RUNS
+    workspace.run()
+    after = workspace.stored()
+    assert {run: after[run] for run in before} == before, "what was finished is not trained again"
+    ours, theirs = workspace.content(), finished.content()
+    assert {name for name in theirs if "/tables/" in name or name.endswith(".parquet")} <= ours.keys()
+    assert {name for name in theirs if ours[name] != theirs[name] and "provenance" not in name} <= {
+        name for name in theirs if name.endswith(".html")
+    }
+
+
+def test_a_damaged_run_is_found_named_and_trained_again(finished):
+    file = next(finished.results.glob("store/*/*.json"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    for shard in finished.results.glob("tiny/runs/*/*/*/runs.parquet"):
+        shard.unlink()
+    printed = finished.run()
+    assert f"1 runs trained, {RUNS - 1} taken from the store" in printed
+    logs = "".join(log.read_text() for log in finished.results.glob("tiny/logs/*/linear/sgd.log"))
+    assert f"{file.name} is damaged" in logs
+    strip = lambda content: {k: v for k, v in json.loads(content.partition(b"\n")[2]).items() if k != "measured"}
+    assert strip(file.read_bytes()) == strip(whole)
+
+
+def test_mistakes_in_the_file_are_all_told_at_once(workspace):
+    workspace.tiny.write_text(
+        workspace.tiny.read_text()
+        .replace("epochs: 20", "epoch: 20, batch_size: 3")
+        .replace("constant: {}", "constant: {decay_steps: 5 epoch}")
+    )
+    printed = workspace.run(fails=True)
+    assert "experiments/tiny.yaml has 4 mistakes; nothing was trained:" in printed
+    assert "line 3: problems.linear.epoch: unknown key (did you mean epochs?)" in printed
+    assert "line 3: problems.linear: epochs is missing" in printed
+    assert "line 3: problems.linear.batch_size: unknown key (did you mean batch_sizes?)" in printed
+    assert "line 7: schedules.constant: class: is missing" in printed
+    assert "Traceback" not in printed
+    assert not workspace.results.exists()
+
+
+def test_mistakes_that_keras_finds_are_all_told_at_once(workspace):
+    text = workspace.tiny.read_text().replace("[4, 6]", "[4, 7]").replace("class: SGD,", "class: SGD, momentun: 0.9,")
+    text = text.replace("schedules:", "  adan: {class: Adan, learning_rates: [0.1]}\nschedules:")
+    workspace.tiny.write_text(text + "  \n")
+    printed = workspace.run(fails=True)
+    assert "tiny has 3 mistakes; nothing was trained:" in printed
+    assert "problems.linear.batch_sizes: 7 is more than the 6 training examples" in printed
+    assert "optimizers.sgd.momentun: SGD takes no such argument (did you mean momentum?)" in printed
+    assert "optimizers.adan.class: Adan is not in keras.optimizers (did you mean Adam?)" in printed
+    assert "Traceback" not in printed
+    assert not workspace.stored()
+    workspace.tiny.write_text(text.replace("[4, 7]", "[4, 6]").replace("momentun", "momentum").replace("Adan", "Adam"))
+    assert "0 left" in workspace.run()
+
+
+def test_a_second_launch_is_told_who_holds_the_results(workspace):
+    first = workspace.start()
+    while not (workspace.results / "tiny/launch.json").exists():
+        assert first.poll() is None, first.communicate()[0]
+        time.sleep(0.02)
+    second = workspace.run(fails=True)
+    assert f"is being worked on by process {first.pid}" in second
+    printed, _ = first.communicate()
+    assert first.returncode == 0, printed

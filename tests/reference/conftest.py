@@ -1,0 +1,5 @@
+"""These tests compute with TensorFlow, set up as in a training job."""
+
+from thalweg.training import settings
+
+settings.start_tensorflow(threads=1, precision="float32", deterministic=False)

@@ -1,0 +1,132 @@
+"""Experiment files: what is read from a good one, and what is said of a bad one."""
+
+from pathlib import Path
+
+import pytest
+
+from thalweg.grid.experiment import ExperimentError, lattice, load
+
+ROOT = Path(__file__).parents[3]
+
+GOOD = """\
+title: An experiment
+problems:
+  linear: {batch_sizes: [1, 6], epochs: 5}
+optimizers:
+  sgd: {class: SGD, momentum: 0.9, learning_rates: 1e-3 .. 1}
+schedules:
+  constant: {}
+  staircase: {class: ExponentialDecay, decay_rate: 96e-2, decay_steps: 25 epochs, staircase: true}
+seeds: {tuning: 3, evaluation: 10}
+reproductions:
+  snippet: {problem: linear, optimizer: sgd, schedule: constant, learning_rate: 1e-2, batch_size: 6}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    (tmp_path / "problems").mkdir()
+    (tmp_path / "problems/linear.py").touch()
+
+    def write(text):
+        file = tmp_path / "one.yaml"
+        file.write_text(text) if isinstance(text, str) else file.write_bytes(text)
+        return file
+
+    return write
+
+
+def test_a_good_file(write):
+    experiment = load(write(GOOD))
+    assert experiment.name == "one"
+    assert experiment.problems["linear"].batch_sizes == (1, 6)
+    assert experiment.optimizers["sgd"].class_name == "SGD"
+    assert experiment.optimizers["sgd"].arguments == {"momentum": 0.9}
+    assert experiment.optimizers["sgd"].learning_rates == (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    assert experiment.schedules["constant"].class_name is None
+    assert experiment.schedules["staircase"].arguments["decay_rate"] == 0.96
+    assert not set(experiment.seeds.tuning) & set(experiment.seeds.evaluation)
+    assert experiment.reproductions["snippet"].learning_rate == 0.01
+
+
+@pytest.mark.parametrize("name", [file.stem for file in (ROOT / "experiments").glob("*.yaml")])
+def test_the_shipped_experiments_are_good(name):
+    experiment = load(ROOT / "experiments" / f"{name}.yaml")
+    assert experiment.name == name
+
+
+def test_the_article_has_the_whole_grid():
+    article = load(ROOT / "experiments/article.yaml")
+    assert article.problems.keys() == {"linear", "sine", "digits_cnn"}
+    assert len(article.optimizers) == 6
+    assert len(article.schedules) == 4
+    assert [len(grid.batch_sizes) for grid in article.problems.values()] == [2, 3, 3]
+    assert min(len(optimizer.learning_rates) for optimizer in article.optimizers.values()) >= 7
+    assert len(article.seeds.tuning) >= 3
+    assert len(article.seeds.evaluation) >= 10
+    assert article.problems["digits_cnn"].epochs >= 10
+    assert len(article.reproductions) == 3
+
+
+def test_more_seeds_keep_the_seeds_that_were_there(write):
+    fewer, more = (
+        load(write(GOOD.replace("tuning: 3, evaluation: 10", seeds))).seeds
+        for seeds in ("tuning: 3, evaluation: 4", "tuning: 5, evaluation: 9")
+    )
+    assert more.tuning[:3] == fewer.tuning
+    assert more.evaluation[:4] == fewer.evaluation
+
+
+def test_the_lattice_is_half_decades():
+    assert lattice(0.003, 0.3) == (0.003, 0.01, 0.03, 0.1, 0.3)
+    assert lattice(1e-5, 1e-5) == (1e-5,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("epochs: 5", "epoch: 5"), "line 3: problems.linear.epoch: unknown key (did you mean epochs?)"),
+        (("epochs: 5", ""), "line 3: problems.linear: epochs is missing"),
+        (("epochs: 5", "epochs: -5"), "line 3: problems.linear.epochs: should be greater than 0, not -5"),
+        (("epochs: 5", "epochs: many"), "line 3: problems.linear.epochs: should be a valid integer"),
+        (("[1, 6]", "[]"), "line 3: problems.linear.batch_sizes: "),
+        (("[1, 6]", "[6, 6]"), "line 3: problems.linear.batch_sizes: 6 stands more than once"),
+        (("linear: {b", "linaer: {b"), "problems/linaer.py does not exist (did you mean linear?)"),
+        (("linear: {b", "../linear: {b"), "line 3: problems.../linear: a name is at most 60 lower-case letters"),
+        (("title: An experiment", ""), "line 1: title is missing"),
+        (("title:", "titel: x\ntitle:"), "line 1: titel: unknown key (did you mean title?)"),
+        (("title:", "title: x\ntitle:"), "line 2: title: stands twice (first on line 1)"),
+        (("title:", "name: x\ntitle:"), "line 1: name: is not a key"),
+        (("1e-3 .. 1", "1 .. 1e-3"), "line 5: optimizers.sgd.learning_rates: '1 .. 1e-3' is not a range"),
+        (("1e-3 .. 1", "0 .. 1"), "line 5: optimizers.sgd.learning_rates: '0 .. 1' is not a range of positive"),
+        (("1e-3 .. 1", "2e-3 .. 1"), "must be 1 or 3 times a power of ten"),
+        (("1e-3 .. 1", "[0.1, -0.1]"), "line 5: optimizers.sgd.learning_rates.1: should be greater than 0, not -0.1"),
+        (("1e-3 .. 1", "[.nan]"), "line 5: optimizers.sgd.learning_rates.0: should be"),
+        (("momentum: 0.9", "learning_rate: 0.9"), "learning_rate: is an axis of the grid; write learning_rates"),
+        (("class: SGD", "class: os.system"), "line 5: optimizers.sgd.class: 'os.system' is no class"),
+        (("25 epochs", "25 lines"), "line 8: schedules.staircase: decay_steps: '25 lines' is no length"),
+        (("constant: {}", "constant: {decay_steps: 5}"), "line 7: schedules.constant: class: is missing"),
+        (("tuning: 3", "tuning: 0"), "line 9: seeds.tuning: a count of seeds lies between 1 and 1000, not 0"),
+        (("tuning: 3", "tuning: [1, 1003]"), "line 9: seeds: 1003 is both a tuning and an evaluation seed"),
+        (("problem: linear", "problem: liner"), "reproductions.snippet.problem: 'liner' is not among the problems"),
+        (("schedules:", "schedules: ]"), "line 6: is not valid YAML"),
+        (("title: An", "title: !!python/object:os.system An"), "is not valid YAML: could not determine a constructor"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_mend(write, change, message):
+    assert change[0] in GOOD
+    with pytest.raises(ExperimentError) as caught:
+        load(write(GOOD.replace(*change, 1)))
+    assert message in str(caught.value)
+    assert "nothing was trained" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "just text", "- a list", "\t", b"\xff\xfe\x00", "a: " + "[" * 5000])
+def test_what_is_no_experiment_at_all(write, text):
+    with pytest.raises(ExperimentError, match=r"one.yaml has \d+ mistake"):
+        load(write(text))
+
+
+def test_a_missing_experiment_is_told_with_the_nearest_name():
+    with pytest.raises(ExperimentError, match=r"no such experiment \(did you mean article\?\)"):
+        load(ROOT / "experiments/articel.yaml")

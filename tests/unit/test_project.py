@@ -1,0 +1,104 @@
+"""The project's own promises: who imports whom, and that every way of installing gives the same versions."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src"
+
+MAY_IMPORT = {
+    "grid": {"grid"},
+    "store": {"store"},
+    "provenance": {"provenance", "grid"},
+    "progress": {"progress", "store", "grid"},
+    "training": {"training", "progress", "provenance", "store", "grid"},
+    "analysis": {"analysis", "store", "grid"},
+    "reporting": {"reporting", "analysis", "store", "grid"},
+    "launch": {"launch", "progress", "provenance", "store", "grid"},
+}
+"""Each part of the library, with the parts that it may import: downwards only, training and analysis never each other."""
+
+
+def imports(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_imports_run_downwards(part):
+    files = [*(SOURCE / "thalweg" / part).rglob("*.py"), SOURCE / "thalweg" / f"{part}.py"]
+    found = {name for file in files if file.exists() for name in imports(file)}
+    assert found
+    ours = {name.split(".")[1] for name in found if name.startswith("thalweg.")}
+    assert ours <= MAY_IMPORT[part]
+    if part != "training":
+        assert not {name for name in found if name.split(".")[0] in ("tensorflow", "keras")}
+
+
+def test_every_part_has_its_directions():
+    there = {
+        path.stem for path in (SOURCE / "thalweg").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert there - {"__init__"} == MAY_IMPORT.keys()
+
+
+def test_reading_the_snakefile_loads_nothing_heavy():
+    script = (
+        "import sys, snakemake.cli\n"
+        "try: snakemake.cli.main(['-n', '--quiet', 'all', '--config', 'experiment=smoke'])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(sorted({'tensorflow', 'keras', 'pandas', 'seaborn', 'matplotlib'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def locked():
+    text = (ROOT / "requirements.lock").read_text()
+    return dict(re.findall(r"^([a-z0-9_.-]+)==(\S+)", text, re.MULTILINE))
+
+
+def test_the_lock_pins_everything_with_hashes_and_names_no_address():
+    text = (ROOT / "requirements.lock").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["test"]]
+    assert {re.match(r"[a-z0-9-]+", name)[0] for name in wanted} <= locked().keys()
+    assert "://" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) == len(locked())
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_conda_users_get_the_locked_versions():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *packages, pip = environment["dependencies"]
+    assert pip == {"pip": ["--require-hashes", "--requirement requirements.lock"]}
+    assert [name.partition("=")[0] for name in packages] == ["python", "pip"]
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    low, high = (tuple(map(int, version.split("."))) for version in re.findall(r"[\d.]+", wanted))
+    assert low <= tuple(map(int, packages[0].partition("=")[2].split("."))) < high
+
+
+def test_the_architecture_page_draws_the_folders_as_they_are():
+    drawing = (ROOT / "docs/architecture.md").read_text().split("```")[1]
+    path, drawn = {}, set()
+    for line in drawing.strip().splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 4, line.split()[0].rstrip("/")
+        path[depth] = name
+        drawn.add("/".join(path[level] for level in range(depth + 1)))
+    assert all((ROOT / place).exists() for place in drawn), drawn
+    for folder in ("src/thalweg", "workflow/rules"):
+        there = {place.name for place in (ROOT / folder).iterdir() if not place.name.startswith("__")}
+        assert there == {Path(place).name for place in drawn if place.startswith(f"{folder}/")}

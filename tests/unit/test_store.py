@@ -1,0 +1,57 @@
+"""The store: what is written is read, and what is damaged is found."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from thalweg import store
+
+DIGEST = "ab" * 32
+RECORD = {"history": {"step": [0, 1], "train_loss": [0.1, 1e-45]}, "text": "×"}
+
+
+def test_a_record_comes_back_as_it_was(tmp_path):
+    assert store.read_run(tmp_path, DIGEST) is None
+    store.write_run(tmp_path, DIGEST, RECORD)
+    assert store.read_run(tmp_path, DIGEST) == RECORD
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == [f"{DIGEST}.json"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b"", lambda b: b.replace(b"0.1", b"0.2"), lambda b: b[70:]]
+)
+def test_a_damaged_record_is_set_aside_and_counts_as_none(tmp_path, capsys, damage):
+    store.write_run(tmp_path, DIGEST, RECORD)
+    file = store.run_file(tmp_path, DIGEST)
+    file.write_bytes(damage(file.read_bytes()))
+    assert store.read_run(tmp_path, DIGEST) is None
+    assert f"{file} is damaged" in capsys.readouterr().err
+    assert not file.exists()
+    assert file.with_suffix(".damaged").exists()
+
+
+def test_every_flipped_bit_is_found(tmp_path):
+    store.write_run(tmp_path, DIGEST, RECORD)
+    file = store.run_file(tmp_path, DIGEST)
+    whole = file.read_bytes()
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        assert store.read_run(tmp_path, DIGEST) is None
+
+
+def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path):
+    script = (
+        "import os, signal; from pathlib import Path; from thalweg import store\n"
+        f"target = Path({str(tmp_path)!r}) / 'whole'\n"
+        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "store.write_whole(target, b'x' * 10_000_000)"
+    )
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -9
+    assert not (tmp_path / "whole").exists()
+    store.write_whole(tmp_path / "whole", b"new")
+    assert (tmp_path / "whole").read_bytes() == b"new"
+    assert os.listdir(tmp_path)

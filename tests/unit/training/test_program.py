@@ -1,0 +1,136 @@
+"""The compiled program: what a run records, how it ends, and what its bits do not depend on.
+
+That its numbers are right is held against Keras's own training in tests/reference.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from thalweg.grid.runs import Horizon
+from thalweg.training import program, seeds
+from thalweg.training.problem import Problem, Split
+
+X = np.linspace(-1, 1, 10, dtype=np.float32)[:, None]
+POINTS = Split(X, 3 * X)
+HORIZON = Horizon(examples=10, batch_size=4, epochs=5)
+
+
+def dense():
+    return lambda: keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)]
+    )
+
+
+def make(model=None, **changes):
+    return Problem(
+        **{"model": model or dense(), "loss": "mse", "train": POINTS, "validation": POINTS, "test": POINTS, **changes}
+    )
+
+
+def train(problem, rate=0.1, points=(0, 7, 15), optimizer="SGD", seed=1, xla=True, horizon=HORIZON):
+    instance = program.instantiate(problem, optimizer, {}, seed)
+    run = program.compile_program(problem, instance, horizon, points, xla)
+    order = seeds.data_order(seed, horizon.examples, horizon.epochs)
+    return run(instance.state, order, np.full(horizon.steps, rate, np.float32))
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one.state.trainable, other.state.trainable, strict=True))
+
+
+def test_segments_cut_a_run_at_partial_batches_and_evaluations():
+    rows = program.segments(HORIZON, [0, 2, 4, 15])
+    assert rows.tolist() == [[0, 0, 1], [2, 0, 1], [0, 1, 0], [1, 0, 1], [1, 1, 0], [2, 1, 0], [2, 1, 0], [2, 1, 1]]
+    assert rows[:, :2].sum() == HORIZON.steps
+    whole = program.segments(Horizon(examples=8, batch_size=4, epochs=5), [0, 10])
+    assert whole.tolist() == [[0, 0, 1], [10, 0, 1]]
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_records_are_what_keras_evaluates(xla):
+    problem = make(metrics={"error": keras.metrics.mean_absolute_error}, probe=Split(X[:2] + 5, X[:2]))
+    instance = program.instantiate(problem, "Adam", {}, 1)
+    ended = train(problem, optimizer="Adam", xla=xla)
+    assert ended.steps.tolist() == [0, 7, 15]
+    columns = program.columns(problem)
+    assert columns[:3] == ["train_loss", "train_error", "validation_loss"]
+    assert columns[-2:] == ["probe_0", "probe_1"]
+    for point, weights in ((0, instance.state.trainable), (-1, ended.state.trainable)):
+        instance.model.set_weights(weights)
+        instance.model.compile(loss="mse", metrics=["mae"])
+        record = dict(zip(columns, ended.records[point], strict=True))
+        loss, error = instance.model.evaluate(X, 3 * X, verbose=0)
+        assert record["train_loss"] == record["test_loss"] == pytest.approx(loss, rel=1e-6)
+        assert record["train_error"] == pytest.approx(error, rel=1e-6)
+        np.testing.assert_allclose(ended.records[point, -2:], instance.model(X[:2] + 5)[:, 0], rtol=1e-6)
+
+
+def test_recording_changes_no_bits():
+    assert same(train(make(), points=(0, 15)), train(make(), points=tuple(range(16))))
+
+
+def test_a_run_s_bits_do_not_depend_on_those_before_it():
+    problem = make()
+    first, second = (program.instantiate(problem, "Adam", {}, seed) for seed in (1, 2))
+    run = program.compile_program(problem, first, HORIZON, (0, 15), True)
+    rates = np.full(HORIZON.steps, 0.1, np.float32)
+    order = seeds.data_order(2, 10, 5)
+    run(first.state, seeds.data_order(1, 10, 5), rates * np.float32(1e6))
+    assert same(run(second.state, order, rates), train(problem, optimizer="Adam", seed=2))
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_run_that_diverges_ends_and_says_where(xla):
+    ended = train(make(), rate=1e6, points=range(16), xla=xla)
+    assert ended.diverged_at is not None
+    assert 1 < ended.diverged_at < 15
+    assert ended.steps.tolist() == list(range(ended.diverged_at))
+    assert np.isfinite(ended.records).all()
+
+
+def test_data_that_makes_no_number_diverges_at_the_start():
+    ended = train(make(test=Split(X, np.full_like(X, np.inf))))
+    assert ended.diverged_at == 0
+    assert len(ended.steps) == 0
+
+
+def test_batch_normalisation_dropout_and_penalties_train_as_in_keras():
+    """Dropout at rate 0 and a moving mean: the state that is not trained is carried along, and penalties count."""
+
+    def model():
+        return keras.Sequential(
+            [
+                keras.Input((1,)),
+                keras.layers.Dense(8, kernel_regularizer=keras.regularizers.L2(0.1)),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dropout(0.0),
+                keras.layers.Dense(1),
+            ]
+        )
+
+    problem = make(model)
+    ended = train(problem, xla=False)
+    instance = program.instantiate(problem, "SGD", {}, 1)
+    instance.model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    for epoch in seeds.data_order(1, 10, 5).reshape(5, 10):
+        instance.model.fit(X[epoch], 3 * X[epoch], batch_size=4, shuffle=False, verbose=0)
+    for ours, theirs in zip(ended.state.trainable, instance.model.trainable_variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+    moving = [v.numpy() for v in instance.model.non_trainable_variables if "moving" in v.name]
+    assert len(moving) == 2
+    for theirs in moving:
+        assert any(
+            np.shape(ours) == theirs.shape and np.allclose(ours, theirs, atol=1e-6)
+            for ours in ended.state.non_trainable
+        )
+    assert ended.records[-1, 0] == pytest.approx(instance.model.evaluate(X, 3 * X, verbose=0), rel=1e-5)
+
+
+def test_a_seed_gives_every_optimizer_the_same_weights_and_another_seed_others():
+    weights = [
+        program.instantiate(make(), optimizer, {}, 1).state.trainable for optimizer in ("SGD", "Adam", "RMSprop")
+    ]
+    for other in weights[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
+    assert not np.array_equal(weights[0][0], program.instantiate(make(), "SGD", {}, 2).state.trainable[0])
