@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "reporting": {"reporting", "analysis", "store", "grid"},
     "launch": {"launch", "progress", "provenance", "store", "grid"},
 }
-"""Each part of the library, with the parts that it may import: downwards only, training and analysis never each other."""
+"""The parts of the library, each with those that it may import: downwards only, training and analysis never meet."""
 
 
 def imports(file):

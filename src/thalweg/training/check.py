@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--problem", help="the problem to check; without it, the grid")
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
+    sys.path.insert(0, str(experiment.directory))
     precision = experiment.problems[arguments.problem].precision if arguments.problem else "float32"
     with devices.leased("cpu", arguments.results):
         settings.start_tensorflow(1, precision, deterministic=False)
@@ -76,7 +77,7 @@ def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
     except Exception as error:  # a problem file is the user's own code: whatever it raises is reported, with its line
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         where = f"{file}, line {lines[-1]}" if lines else str(file)
-        found["mistakes"].append(f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        found["mistakes"].append(f"{where}: {type(error).__name__}: {plain(error)}")
     else:
         large = [size for size in experiment.problems[name].batch_sizes if size > len(problem.train.x)]
         found["mistakes"] += [
@@ -154,27 +155,16 @@ def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:
     """Make each optimizer as training will."""
     import keras
 
-    from thalweg.training.optimizers import find_class
-
-    sys.path.insert(0, str(experiment.directory))
     every = set(inspect.signature(keras.Optimizer).parameters) - {"kwargs"}
     for name, optimizer in experiment.optimizers.items():
         key = f"optimizers.{name}"
-        try:
-            found = find_class(optimizer.class_name, keras.optimizers)
-        except (AttributeError, ImportError) as error:
-            yield f"{key}.class: {missing_class(optimizer.class_name, keras.optimizers, error)}"
-            continue
-        if not (isinstance(found, type) and issubclass(found, keras.Optimizer)):
-            yield f"{key}.class: {optimizer.class_name} is no keras.Optimizer"
-            continue
-        unknown = list(unknown_arguments(found, optimizer.arguments, every))
-        yield from (f"{key}.{mistake}" for mistake in unknown)
-        if not unknown:
+        found, mistakes = named_class(optimizer, keras.optimizers, keras.Optimizer, every)
+        if found:
             try:
                 found(learning_rate=1.0, **optimizer.arguments)
             except Exception as error:  # Keras and users raise what they like; the message is what matters
-                yield f"{key}: {' '.join(str(error).split())[:500]}"
+                mistakes.append(plain(error))
+        yield from (f"{key}: {mistake}" for mistake in mistakes)
 
 
 def schedule_mistakes(experiment: Experiment, examples: dict[str, int]) -> Iterator[str]:
@@ -182,53 +172,63 @@ def schedule_mistakes(experiment: Experiment, examples: dict[str, int]) -> Itera
     import keras
 
     from thalweg.training import schedules
+
+    library = keras.optimizers.schedules
+    horizons = [
+        (problem, Horizon(count, batch_size, experiment.problems[problem].epochs))
+        for problem, count in examples.items()
+        for batch_size in experiment.problems[problem].batch_sizes
+    ]
+    for name, schedule in experiment.schedules.items():
+        if schedule.class_name is None:  # constant
+            continue
+        found, mistakes = named_class(schedule, library, library.LearningRateSchedule, set())
+        own = sorted(set(schedules.RATES_OF_THEIR_OWN) & schedule.arguments.keys())
+        mistakes += [f"{argument}: the grid sets the peak; leave it out" for argument in own]
+        for problem, horizon in horizons if found and not mistakes else ():
+            try:
+                built = schedules.build(schedule.class_name, schedule_arguments(schedule, horizon))
+                shares = {step: float(built(step)) for step in (0, horizon.steps // 2, horizon.steps - 1)}
+            except Exception as error:  # as above
+                mistakes.append(plain(error))
+                break
+            mistakes += [
+                f"the rate at step {step} of {problem} is {share} of its peak"
+                for step, share in shares.items()
+                if not 0 <= share < np.inf
+            ]
+        yield from (f"schedules.{name}: {mistake}" for mistake in mistakes)
+
+
+def named_class(named: Any, library: Any, base: type, also: set[str]) -> tuple[Any, list[str]]:
+    """The class that an optimizer or a schedule of the experiment names, or None and what is wrong with it.
+
+    `also` are arguments that the class takes beside those of its signature.
+    """
     from thalweg.training.optimizers import find_class
 
-    for name, schedule in experiment.schedules.items():
-        key = f"schedules.{name}"
-        if schedule.class_name is None:
-            continue
-        try:
-            found = find_class(schedule.class_name, keras.optimizers.schedules)
-        except (AttributeError, ImportError) as error:
-            yield f"{key}.class: {missing_class(schedule.class_name, keras.optimizers.schedules, error)}"
-            continue
-        if not (isinstance(found, type) and issubclass(found, keras.optimizers.schedules.LearningRateSchedule)):
-            yield f"{key}.class: {schedule.class_name} is no keras.optimizers.schedules.LearningRateSchedule"
-            continue
-        unknown = list(unknown_arguments(found, schedule.arguments, set()))
-        yield from (f"{key}.{mistake}" for mistake in unknown)
-        own = sorted(set(schedules.RATES_OF_THEIR_OWN) & schedule.arguments.keys())
-        yield from (f"{key}.{argument}: the grid sets the peak; leave it out" for argument in own)
-        if unknown or own:
-            continue
-        wrong = set()
-        for problem, count in examples.items():
-            for batch_size in experiment.problems[problem].batch_sizes:
-                horizon = Horizon(count, batch_size, experiment.problems[problem].epochs)
-                arguments = schedule_arguments(schedule, horizon)
-                try:
-                    built = schedules.build(schedule.class_name, arguments)
-                    for step in {0, horizon.steps // 2, horizon.steps - 1}:
-                        share = float(built(step))
-                        if not 0 <= share < np.inf:
-                            wrong.add(f"{key}: the rate at step {step} of {problem} is {share} of its peak")
-                except Exception as error:  # as above
-                    wrong.add(f"{key}: {' '.join(str(error).split())[:500]}")
-        yield from sorted(wrong)
+    name = named.class_name
+    try:
+        found = find_class(name, library)
+    except (AttributeError, ImportError) as error:
+        if ":" in name:
+            return None, [f"class: {name} cannot be imported: {plain(error)}"]
+        there = [other for other in dir(library) if isinstance(getattr(library, other), type)]
+        return None, [f"class: {name} is not in {library.__name__.replace('._tf_keras', '')}{nearest(name, there)}"]
+    if not (isinstance(found, type) and issubclass(found, base)):
+        return None, [f"class: {name} is no {base.__name__} of Keras"]
+    known = {argument for argument in inspect.signature(found).parameters if argument not in ("args", "kwargs")} | also
+    unknown = [
+        f"{argument}: {found.__name__} takes no such argument{nearest(argument, known)}"
+        for argument in named.arguments
+        if argument not in known
+    ]
+    return (None if unknown else found), unknown
 
 
-def unknown_arguments(found: type, arguments: dict[str, Any], also: set[str]) -> Iterator[str]:
-    known = {name for name in inspect.signature(found).parameters if name not in ("kwargs", "args")} | also
-    for name in arguments.keys() - known:
-        yield f"{name}: {found.__name__} takes no such argument{nearest(name, known)}"
-
-
-def missing_class(name: str, library: Any, error: Exception) -> str:
-    if ":" in name:
-        return f"{name} cannot be imported: {error}"
-    there = [other for other in dir(library) if isinstance(getattr(library, other), type)]
-    return f"{name} is not in {library.__name__.replace('._tf_keras', '')}{nearest(name, there)}"
+def plain(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())[:500]
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def compile_program(
     model, optimizer = instance.model, instance.optimizer
     loss_function = loss_of(problem)
     plan = segments(horizon, evaluation_steps)
-    probes = [] if problem.probe is None else [problem.probe]
+    probes = [] if problem.probe is None else [problem.probe.x]
     data = tf.nest.map_structure(tf.constant, (problem.train, problem.splits, probes))
     width = len(columns(problem))
 
@@ -119,16 +119,16 @@ def compile_program(
         )
         return State(trainable, non_trainable, slots), loss
 
-    def evaluate(state: State, splits: dict[str, Split], probes: list[Split]) -> tf.Tensor:
+    def evaluate(state: State, splits: dict[str, Split], probes: Tensors) -> tf.Tensor:
         values: Tensors = []
         for split in splits.values():
             loss, predictions, _ = forward(state, split, training=False)
             values += [loss, *(tf.reduce_mean(metric(split.y, predictions)) for metric in problem.metrics.values())]
-        for probe in probes:
-            values += tf.unstack(tf.reshape(forward(state, probe, training=False)[1], [problem.probe.y.size]))
-        return tf.stack([tf.cast(value, tf.float32) for value in values])
+        record = tf.stack([tf.cast(value, tf.float32) for value in values])
+        predictions = [model.stateless_call(state.trainable, state.non_trainable, x)[0] for x in probes]
+        return tf.concat([record, *(tf.cast(tf.reshape(one, [-1]), tf.float32) for one in predictions)], 0)
 
-    @tf.function(jit_compile=xla, autograph=False)
+    @tf.function(jit_compile=xla, autograph=False)  # type: ignore[untyped-decorator]
     def train(state: State, order: tf.Tensor, rates: tf.Tensor, plan: tf.Tensor, data: Any) -> Any:
         examples, splits, probes = data
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -101,8 +100,8 @@ def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path
     other = tmp_path_factory.mktemp("elsewhere") / "copy"
     folder.rename(other)
     script = (
-        "import sys, json; from pathlib import Path; from thalweg.grid import identity; from thalweg.grid.runs import Run\n"
-        "from thalweg.grid.experiment import load\n"
+        "import json; from pathlib import Path; from thalweg.grid import identity\n"
+        "from thalweg.grid.experiment import load; from thalweg.grid.runs import Run\n"
         f"run, check = Run(*{tuple(RUN)!r}), json.loads({json.dumps(json.dumps(CHECK))})\n"
         f"print(identity.digest(identity.identity(load(Path({str(other / 'one.yaml')!r})), run, check, 'cpu')))"
     )
