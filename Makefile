@@ -33,6 +33,7 @@ bench: $(INSTALLED)
 lock:
 	uv pip compile pyproject.toml --group test --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock
+	$(BIN)/python workflow/conda.py
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -1,6 +1,7 @@
 # The front door: `snakemake --cores N` trains what is missing of an experiment and renders its report.
 # `--config experiment=NAME` takes experiments/NAME.yaml; the default is the article's.
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -9,17 +10,16 @@ from thalweg import launch
 from thalweg.grid.experiment import ExperimentError, load
 from thalweg.grid.identity import digest, job_digest
 
-HERE = Path(workflow.basedir)
+HERE = Path(os.path.relpath(workflow.basedir))
 NAME = str(config.get("experiment", "article"))
-EXPERIMENT_FILE = HERE / "experiments" / f"{NAME}.yaml"
+EXPERIMENT_FILE = str(HERE / "experiments" / f"{NAME}.yaml")
 try:
-    EXPERIMENT = load(EXPERIMENT_FILE)
+    EXPERIMENT = load(Path(EXPERIMENT_FILE))
 except ExperimentError as error:
     sys.exit(str(error))
 PARTS = launch.parts(EXPERIMENT)
 RESULTS = f"results/{NAME}"
 STORE = "results/store"
-PYTHON = sys.executable
 BEGAN = time.time()
 
 
@@ -30,12 +30,11 @@ wildcard_constraints:
 
 onstart:
     global held
-    held = launch.lock(Path(RESULTS))
+    held = launch.begin(Path(RESULTS), workflow.cores or workflow.nodes or 1)
 
 
 onsuccess:
     print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
-    print(f"report: {RESULTS}/report/index.html")
 
 
 onerror:
@@ -47,6 +46,7 @@ rule all:
         f"{RESULTS}/report/index.html",
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/check.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/report.smk"

@@ -1,5 +1,6 @@
 """What the Snakefile needs beside its rules: what jobs are made from, the lock, and what a launch has cost."""
 
+import hashlib
 import json
 import os
 import resource
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from thalweg import progress, provenance
 from thalweg.grid.experiment import Experiment
-from thalweg.grid.identity import class_source, computing, source_digest
+from thalweg.grid.identity import class_source, computing, digest, source_digest
 
 
 def parts(experiment: Experiment) -> dict[str, Any]:
@@ -39,10 +40,17 @@ def parts(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def lock(results: Path) -> FileLock:
-    """Hold an experiment's results until this process ends. Raises RuntimeError, naming the holder, if another does.
+def folder_digest(folder: Path) -> str:
+    """Digest of the files in a folder, such as the report's templates, by their names and content."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return digest([[str(file.relative_to(folder)), hashlib.sha256(file.read_bytes()).hexdigest()] for file in files])
 
-    The operating system frees the lock when the process ends, however it ends, so that none is left behind.
+
+def begin(results: Path, workers: int) -> FileLock:
+    """Hold an experiment's results until this process ends, and tell its jobs how many run at once.
+
+    The operating system frees the lock when the process ends, however it ends, so that none is left behind. Raises
+    RuntimeError, naming the holder, if another process holds the results.
     """
     results.mkdir(parents=True, exist_ok=True)
     held, holder = FileLock(results / "launch.lock"), results / "launch.json"
@@ -56,7 +64,10 @@ def lock(results: Path) -> FileLock:
         raise RuntimeError(f"{results} is being worked on by {who}; wait until it is done, or end it") from None
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     holder.write_text(json.dumps({"process": os.getpid(), "command": command(), "since": since}))
+    # A command's own Python comes first, so that jobs find the packages that the Snakefile was read with.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ[provenance.COMMAND_VARIABLE] = command()
+    os.environ[progress.WORKERS_VARIABLE] = str(workers)
     return held
 
 

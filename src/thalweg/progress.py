@@ -5,6 +5,7 @@ launch can add up what it cost. None of it is anybody's input.
 """
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from thalweg.grid.experiment import Experiment
 from thalweg.grid.runs import declared
 
 STAGES = ("tuning", "evaluation")
+WORKERS_VARIABLE = "THALWEG_WORKERS"
+"""The environment variable by which a launch tells its jobs how many of them run at once."""
+
 BETWEEN_LINES = 10.0
 """Seconds between two lines of a job on the terminal."""
 
@@ -44,8 +48,8 @@ class Progress:
 class Reporter:
     """Keeps a job's progress file, and tells the terminal from time to time."""
 
-    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, workers: int):
-        self._results, self._experiment, self._job, self._workers = results, experiment, job, workers
+    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int):
+        self._results, self._experiment, self._job = results, experiment, job
         self._began = self._told = time.monotonic()
         self._progress = Progress(job.problem, total, cpu={"starting": time.process_time()})
 
@@ -66,15 +70,18 @@ class Reporter:
         self._progress.trained += 1
         if time.monotonic() - self._told > BETWEEN_LINES:
             self._write()
-            own = f"{done} of {self._progress.total} runs"
-            self.tell(f"{own}; {overall(self._experiment, read(self._results, self._experiment), self._workers)}")
+            self.tell(f"{done} of {self._progress.total} runs; {self._overall()}")
 
     def finish(self) -> None:
         spent = self._progress.cpu
         spent["storing"] = time.process_time() - sum(spent.values())
         self._progress.done = self._progress.total
         self._write()
-        self.tell(overall(self._experiment, read(self._results, self._experiment), self._workers))
+        self.tell(self._overall())
+
+    def _overall(self) -> str:
+        workers = int(os.environ.get(WORKERS_VARIABLE, "1"))
+        return overall(self._experiment, read(self._results, self._experiment), workers)
 
     def _write(self) -> None:
         self._told = time.monotonic()

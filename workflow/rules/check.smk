@@ -2,10 +2,14 @@
 
 
 rule check_problem:
+    input:
+        experiment=ancient(EXPERIMENT_FILE),
     output:
         f"{RESULTS}/checks/{{problem}}.json",
     log:
         f"{RESULTS}/logs/check/{{problem}}.log",
+    conda:
+        "../../environment.yml"
     params:
         made_from=lambda w: digest(
             [
@@ -14,18 +18,22 @@ rule check_problem:
                 PARTS["software"],
             ]
         ),
+        results=lambda w: RESULTS,
     shell:
-        "{PYTHON:q} -m thalweg.training.check --experiment {EXPERIMENT_FILE:q} --results {RESULTS}"
-        " --problem {wildcards.problem} 2> {log:q}"
+        "python -m thalweg.training.check --experiment {input.experiment:q}"
+        " --problem {wildcards.problem} --results {params.results} 2> {log:q}"
 
 
 rule check:
     input:
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
+        experiment=ancient(EXPERIMENT_FILE),
     output:
         f"{RESULTS}/checked.json",
     log:
         f"{RESULTS}/logs/check.log",
+    conda:
+        "../../environment.yml"
     params:
         made_from=digest(
             [
@@ -35,5 +43,6 @@ rule check:
                 PARTS["software"],
             ]
         ),
+        results=lambda w: RESULTS,
     shell:
-        "{PYTHON:q} -m thalweg.training.check --experiment {EXPERIMENT_FILE:q} --results {RESULTS} 2> {log:q}"
+        "python -m thalweg.training.check --experiment {input.experiment:q} --results {params.results} 2> {log:q}"

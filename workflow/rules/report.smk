@@ -1,44 +1,50 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
-from thalweg.analysis import TABLES
+from thalweg.analysis import MEASURED, TABLES
 from thalweg.reporting.figures import NAMES as FIGURES
 
 
 rule tables:
     input:
-        EVALUATED,
-        TUNED,
+        expand(
+            [*rules.tune.output, *rules.evaluate.output],
+            problem=EXPERIMENT.problems,
+            optimizer=EXPERIMENT.optimizers,
+        ),
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
+        experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(
             f"{RESULTS}/tables/{{table}}.{{form}}",
-            table=TABLES,
+            table=[*TABLES, f"{MEASURED}/seconds"],
             form=["parquet", "csv"],
         ),
-        expand(f"{RESULTS}/tables/measured/seconds.{{form}}", form=["parquet", "csv"]),
         f"{RESULTS}/tables/dictionary.csv",
     log:
         f"{RESULTS}/logs/tables.log",
+    conda:
+        "../../environment.yml"
     params:
         made_from=digest(
             [
                 job_digest("thalweg.analysis.tables"),
-                *(
-                    PARTS[section]
-                    for section in ("problems", "optimizers", "schedules")
-                ),
+                PARTS["problems"],
+                PARTS["optimizers"],
+                PARTS["schedules"],
                 PARTS["seeds"],
                 PARTS["reproductions"],
             ]
         ),
+        results=lambda w: RESULTS,
     shell:
-        "{PYTHON:q} -m thalweg.analysis.tables --experiment {EXPERIMENT_FILE:q} --results {RESULTS}"
-        " --output {RESULTS}/tables 2> {log:q}"
+        "python -m thalweg.analysis.tables --experiment {input.experiment:q} --results {params.results}"
+        " --output {params.results}/tables 2> {log:q}"
 
 
 rule figure:
     input:
         rules.tables.output,
+        experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(
             f"{RESULTS}/report/figures/{{{{figure}}}}_{{problem}}.{{form}}",
@@ -49,15 +55,46 @@ rule figure:
         f"{RESULTS}/logs/figures/{{figure}}.log",
     wildcard_constraints:
         figure="|".join(FIGURES),
+    conda:
+        "../../environment.yml"
     params:
-        made_from=lambda w: digest(
+        made_from=digest(
             [
                 job_digest("thalweg.reporting.figures"),
+                launch.folder_digest(HERE / "reports/alt"),
                 PARTS["optimizers"],
                 PARTS["schedules"],
-                templates("alt"),
             ]
         ),
+        results=lambda w: RESULTS,
     shell:
-        "{PYTHON:q} -m thalweg.reporting.figures {wildcards.figure} --experiment {EXPERIMENT_FILE:q}"
-        " --tables {RESULTS}/tables --output {RESULTS}/report/figures 2> {log:q}"
+        "python -m thalweg.reporting.figures {wildcards.figure} --experiment {input.experiment:q}"
+        " --tables {params.results}/tables --output {params.results}/report/figures 2> {log:q}"
+
+
+rule report:
+    input:
+        rules.tables.output,
+        expand(rules.figure.output, figure=FIGURES),
+        expand(rules.check_problem.output, problem=EXPERIMENT.problems),
+        experiment=ancient(EXPERIMENT_FILE),
+    output:
+        index=f"{RESULTS}/report/index.html",
+        cost=f"{RESULTS}/report/cost.html",
+        style=f"{RESULTS}/report/style.css",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../environment.yml"
+    params:
+        made_from=digest(
+            [
+                job_digest("thalweg.reporting.pages"),
+                launch.folder_digest(HERE / "reports"),
+                {name: part for name, part in PARTS.items() if name != "software"},
+            ]
+        ),
+        results=lambda w: RESULTS,
+    shell:
+        "python -m thalweg.reporting.pages --experiment {input.experiment:q} --results {params.results}"
+        " --output {params.results}/report 2> {log:q}"

@@ -2,98 +2,71 @@
 # and an optimizer. Finished runs lie in the store, which is no rule's output, so that no rerun can lose them.
 #
 # `checked` holds back all training until the whole experiment has passed its checks. It is `ancient`: a job trains
-# again when its own parts change, and not because another optimizer was checked.
-
-TRAINING = job_digest("thalweg.training.job")
+# again when its own parts change, and not because another optimizer was checked. So is the experiment file: of that,
+# a job's parts are in its digest.
 
 
 rule tune:
     input:
-        check=rules.check_problem.output,
+        experiment=ancient(EXPERIMENT_FILE),
         checked=ancient(rules.check.output),
+        problem=rules.check_problem.output,
     output:
-        multiext(
-            f"{RESULTS}/runs/tuning/{{problem}}/{{optimizer}}/",
-            runs="runs.parquet",
-            histories="histories.parquet",
-            measured="measured.parquet",
-        ),
+        **shard("tuning"),
     log:
         f"{RESULTS}/logs/tuning/{{problem}}/{{optimizer}}.log",
+    conda:
+        "../../environment.yml"
     threads: lambda w: EXPERIMENT.problems[w.problem].threads
     params:
-        made_from=lambda w: digest(
-            [
-                TRAINING,
-                PARTS["problems"][w.problem],
-                PARTS["optimizers"][w.optimizer],
-                PARTS["schedules"],
-                PARTS["seeds"]["tuning"],
-                PARTS["software"],
-            ]
-        ),
+        made_from=lambda w: trained_from(w, PARTS["seeds"]["tuning"]),
+        results=lambda w: RESULTS,
+        store=lambda w: STORE,
     shell:
-        "{PYTHON:q} -m thalweg.training.job tuning --experiment {EXPERIMENT_FILE:q} --results {RESULTS}"
-        " --store {STORE} --problem {wildcards.problem} --optimizer {wildcards.optimizer}"
-        " --workers {workflow.cores} 2> {log:q}"
+        "python -m thalweg.training.job tuning --experiment {input.experiment:q} --problem {wildcards.problem}"
+        " --optimizer {wildcards.optimizer} --results {params.results} --store {params.store} 2> {log:q}"
 
 
 rule choose:
     input:
+        experiment=ancient(EXPERIMENT_FILE),
         runs=rules.tune.output.runs,
         histories=rules.tune.output.histories,
     output:
         f"{RESULTS}/chosen/{{problem}}/{{optimizer}}.json",
     log:
         f"{RESULTS}/logs/choose/{{problem}}/{{optimizer}}.log",
+    conda:
+        "../../environment.yml"
     params:
         made_from=lambda w: digest(
-            [
-                job_digest("thalweg.analysis.choose"),
-                PARTS["optimizers"][w.optimizer],
-            ]
+            [job_digest("thalweg.analysis.choose"), PARTS["optimizers"][w.optimizer]]
         ),
     shell:
-        "{PYTHON:q} -m thalweg.analysis.choose --experiment {EXPERIMENT_FILE:q} --runs {input.runs:q}"
+        "python -m thalweg.analysis.choose --experiment {input.experiment:q} --runs {input.runs:q}"
         " --histories {input.histories:q} --output {output:q} 2> {log:q}"
 
 
 rule evaluate:
     input:
-        check=rules.check_problem.output,
+        experiment=ancient(EXPERIMENT_FILE),
         checked=ancient(rules.check.output),
+        problem=rules.check_problem.output,
         chosen=rules.choose.output,
     output:
-        multiext(
-            f"{RESULTS}/runs/evaluation/{{problem}}/{{optimizer}}/",
-            runs="runs.parquet",
-            histories="histories.parquet",
-            measured="measured.parquet",
-        ),
+        **shard("evaluation"),
     log:
         f"{RESULTS}/logs/evaluation/{{problem}}/{{optimizer}}.log",
+    conda:
+        "../../environment.yml"
     threads: lambda w: EXPERIMENT.problems[w.problem].threads
     params:
-        made_from=lambda w: digest(
-            [
-                TRAINING,
-                PARTS["problems"][w.problem],
-                PARTS["optimizers"][w.optimizer],
-                PARTS["schedules"],
-                PARTS["seeds"]["evaluation"],
-                PARTS["reproductions"],
-                PARTS["software"],
-            ]
+        made_from=lambda w: trained_from(
+            w, PARTS["seeds"]["evaluation"], PARTS["reproductions"]
         ),
+        results=lambda w: RESULTS,
+        store=lambda w: STORE,
     shell:
-        "{PYTHON:q} -m thalweg.training.job evaluation --experiment {EXPERIMENT_FILE:q} --results {RESULTS}"
-        " --store {STORE} --problem {wildcards.problem} --optimizer {wildcards.optimizer}"
-        " --chosen {input.chosen:q} --workers {workflow.cores} 2> {log:q}"
-
-
-EVALUATED = expand(
-    rules.evaluate.output, problem=EXPERIMENT.problems, optimizer=EXPERIMENT.optimizers
-)
-TUNED = expand(
-    rules.tune.output, problem=EXPERIMENT.problems, optimizer=EXPERIMENT.optimizers
-)
+        "python -m thalweg.training.job evaluation --experiment {input.experiment:q} --problem {wildcards.problem}"
+        " --optimizer {wildcards.optimizer} --chosen {input.chosen:q} --results {params.results}"
+        " --store {params.store} 2> {log:q}"

@@ -39,7 +39,7 @@ def main() -> None:
     records = {run: store.read_run(arguments.store, digests[run]) for run in identities}
     missing = {run: identities[run] for run, record in records.items() if record is None}
 
-    reporter = Reporter(arguments.results, experiment, job, len(asked), arguments.workers)
+    reporter = Reporter(arguments.results, experiment, job, len(asked))
     reporter.tell(f"{len(records) - len(missing)} runs are in the store, {len(missing)} to train, on {why}")
     if missing:
         with devices.leased(device, arguments.store / "locks"):
@@ -177,7 +177,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chosen", type=Path, help="the chosen learning rates (for evaluation)")
     parser.add_argument("--store", type=Path, required=True, help="the folder of finished runs")
     parser.add_argument("--results", type=Path, required=True, help="the experiment's folder of results")
-    parser.add_argument("--workers", type=int, default=1, help="jobs that run at once, for the time left")
     return parser
 
 

@@ -1,0 +1,17 @@
+"""What the runs say: chosen learning rates, curves, intervals and tables. Reads what training left, never trains."""
+
+TABLES = (
+    "runs",
+    "cells",
+    "curves",
+    "rates",
+    "comparisons",
+    "schedules",
+    "reproductions",
+    "counts",
+    "provenance",
+)
+"""The tables that are the same bytes whenever they are built from the same results. Importing it loads no pandas."""
+
+MEASURED = "measured"
+"""The folder of the one other table, `seconds`: what a clock measured."""

@@ -1,0 +1,78 @@
+"""Choose each cell's learning rate from its tuning runs: `python -m thalweg.analysis.choose`."""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from thalweg.analysis import histories, intervals
+from thalweg.grid.experiment import Experiment, load
+
+CELL = ["problem", "optimizer", "schedule", "batch_size"]
+
+
+def rates(tuning: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell and learning rate: n, diverged, median and quartiles of the final validation loss.
+
+    `tuning` holds the tuning runs as histories.counting_diverged gives them.
+    """
+    rows = []
+    for key, group in tuning.groupby([*CELL, "learning_rate"], sort=False):
+        lower, median, upper = intervals.quartiles(group["final_validation_loss"].to_numpy())
+        rows.append((*key, len(group), int((group["outcome"] == "diverged").sum()), median, lower, upper))
+    names = [*CELL, "learning_rate", "n", "diverged", "median", "lower", "upper"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell, in grid order: the rate with the lowest median final validation loss, ties to the smaller rate."""
+    chosen = by_rate.sort_values([*CELL, "median", "learning_rate"]).drop_duplicates(CELL)
+    chosen["edge"] = [
+        _edge(rate, experiment.optimizers[name].learning_rates)
+        for name, rate in zip(chosen["optimizer"], chosen["learning_rate"], strict=True)
+    ]
+    chosen = chosen.rename(columns={"median": "validation_loss", "n": "runs"}).drop(columns=["lower", "upper"])
+    return histories.in_grid_order(chosen, experiment, ["problem", "optimizer", "batch_size", "schedule"])
+
+
+def as_json(chosen: pd.DataFrame) -> list[dict[str, Any]]:
+    """What the evaluation jobs read: for each schedule and batch size the learning rate, and how it was chosen."""
+    return [
+        {
+            "schedule": row.schedule,
+            "batch_size": int(row.batch_size),
+            "learning_rate": float(row.learning_rate),
+            "validation_loss": float(row.validation_loss) if math.isfinite(row.validation_loss) else None,
+            "runs": int(row.runs),
+            "diverged": int(row.diverged),
+            "edge": row.edge if isinstance(row.edge, str) else None,
+        }
+        for row in chosen.itertuples()
+    ]
+
+
+def _edge(rate: float, learning_rates: tuple[float, ...]) -> str | None:
+    """Whether the rate is at an end of the range, where a better one may lie outside."""
+    if len(learning_rates) == 1:
+        return None
+    return {min(learning_rates): "lowest", max(learning_rates): "highest"}.get(rate)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--histories", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    runs = histories.with_outcomes(pd.read_parquet(arguments.runs), pd.read_parquet(arguments.histories))
+    chosen = choose(load(arguments.experiment), rates(histories.counting_diverged(runs)))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(as_json(chosen), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

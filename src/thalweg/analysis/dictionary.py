@@ -1,0 +1,133 @@
+"""What every column of every table means, and its unit: the dictionary that is published beside the tables."""
+
+import re
+
+import pandas as pd
+
+CELL_OF_THE_GRID = {
+    "problem": ("", "the problem's name in the experiment file"),
+    "optimizer": ("", "the optimizer's name in the experiment file"),
+    "schedule": ("", "the schedule's name in the experiment file"),
+    "batch_size": ("examples", "examples in a batch; the last batch of an epoch may hold fewer"),
+    "learning_rate": ("", "the peak learning rate, which the schedule scales"),
+}
+SHARED = CELL_OF_THE_GRID | {
+    "run": ("", "the run's identity, a SHA-256 digest of all that can change its bits"),
+    "stage": ("", "tuning runs choose the rate, evaluation runs are reported, reproductions are as a source has them"),
+    "reproduction": ("", "the reproduction's name in the experiment file"),
+    "seed": ("", "fixes initial weights, data order and dropout"),
+    "epochs": ("epochs", "the horizon"),
+    "steps_per_epoch": ("steps", "steps in an epoch"),
+    "steps": ("steps", "the horizon"),
+    "step": ("steps", "steps taken so far; 0 is the initial weights"),
+    "epoch": ("epochs", "step / steps_per_epoch"),
+    "outcome": ("", "finished, or diverged: the loss was no longer finite"),
+    "diverged_at": ("steps", "the step at which the loss was no longer finite"),
+    "n": ("runs", "how many runs the row speaks of, diverged ones included"),
+    "diverged": ("runs", "how many of them diverged"),
+    "best_step": ("steps", "the evaluation point with the lowest validation loss, the earliest of equals"),
+}
+SPECIFIC = {
+    "cells": {
+        "learning_rate": ("", "the chosen peak rate: lowest median final validation loss, ties to the smaller"),
+        "edge": ("", "whether the chosen rate is the lowest or highest of the optimizer's range"),
+        "tuning_runs": ("runs", "tuning runs at the chosen rate"),
+        "tuning_diverged": ("runs", "how many of them diverged"),
+        "tuning_validation_loss": ("", "median over them of the final validation loss; a diverged run is infinite"),
+        "n": ("runs", "evaluation runs at the chosen rate, diverged ones included"),
+        "interval": ("", "how intervals were found; with fewer than 6 seeds there are none"),
+    },
+    "curves": {
+        "n": ("runs", "evaluation runs at the chosen rate, diverged ones included"),
+        "split": ("", "the examples on which the metric was taken"),
+        "metric": ("", "the metric's name"),
+        "diverged": ("runs", "how many had diverged before this step; they count as the worst value"),
+        "median": ("", "median over the runs"),
+        "lower": ("", "first quartile over the runs"),
+        "upper": ("", "third quartile over the runs"),
+    },
+    "rates": {
+        "median": ("", "median over tuning seeds of the final validation loss; a diverged run is infinite"),
+        "lower": ("", "first quartile of the same"),
+        "upper": ("", "third quartile of the same"),
+    },
+    "comparisons": {
+        "factor": ("", "the axis of the grid whose levels are compared"),
+        "level": ("", "the level; beside it its cell with the lowest tuning_validation_loss"),
+        "learning_rate": ("", "the rate chosen for that cell"),
+        "n": ("seeds", "evaluation seeds that both cells have"),
+        "ratio": ("", "median over seeds of final test loss / that of the problem's best cell at the same seed"),
+        "lower": ("", "lower end of the median's 95 % interval (order statistics)"),
+        "upper": ("", "upper end of it"),
+        "verdict": ("", "reference, lower, higher, not distinguishable (the interval holds 1), or too few seeds"),
+    },
+    "schedules": {
+        "relative": ("", "the learning rate as the latest step applied it / the peak learning rate"),
+    },
+    "reproductions": {
+        "quantity": ("", "train_loss, the final one, or probe_k, the prediction at the k-th probe point"),
+        "input": ("", "the probe point"),
+        "target": ("", "the true value there"),
+        "n": ("runs", "how many runs the row speaks of: predictions only of those that finished"),
+        "median": ("", "median over the runs"),
+        "lower": ("", "lower end of the median's 95 % interval (order statistics)"),
+        "upper": ("", "upper end of it"),
+        "minimum": ("", "the lowest"),
+        "maximum": ("", "the highest"),
+    },
+    "counts": {
+        "declared": ("runs", "how many runs the experiment asks for"),
+        "finished": ("runs", "how many reached their horizon"),
+        "missing": ("runs", "how many were never trained"),
+    },
+    "provenance": {
+        "device": ("", "the device that computed"),
+        "cpu_model": ("", "the processor"),
+        "instruction_set": ("", "the processor's instruction set, which can change the last bits"),
+        "cores": ("", "processor cores"),
+        "memory_gib": ("GiB", "memory"),
+        "os": ("", "operating system"),
+        "python": ("", "version"),
+        "tensorflow": ("", "version"),
+        "keras": ("", "version"),
+        "numpy": ("", "version"),
+        "commit": ("", "the commit of the code that trained"),
+        "dirty": ("", "whether files differed from that commit"),
+        "command": ("", "the command that trained"),
+        "runs": ("runs", "how many distinct runs were trained so"),
+    },
+    "seconds": {
+        "device": ("", "the device that computed"),
+        "cpu_model": ("", "the processor"),
+        "n": ("runs", "how many runs the row speaks of: those that finished, each once"),
+        "steps": ("steps", "steps of all these runs"),
+        "seconds": ("s", "seconds of training of all these runs"),
+        "median": ("µs", "median over runs of the time a step took"),
+        "lower": ("µs", "first quartile of the same"),
+        "upper": ("µs", "third quartile of the same"),
+    },
+}
+_MEASURED = re.compile(r"(final|best)_(?:(train|validation|test)_(.+?)|probe_(\d+))(_lower|_upper)?")
+
+
+def describe(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row a column of the tables: table, column, unit, meaning. Raises KeyError for a column nobody described."""
+    rows = [(name, column, *_describe(name, column)) for name, table in tables.items() for column in table]
+    return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning"])
+
+
+def _describe(table: str, column: str) -> tuple[str, str]:
+    known = SHARED | SPECIFIC.get(table, {})
+    if column in known:
+        return known[column]
+    match = _MEASURED.fullmatch(column)
+    if not match:
+        raise KeyError(f"{table}.{column} is not in the dictionary")
+    when, split, metric, probe, end = match.groups()
+    what = f"{split} {metric}" if split else f"prediction at probe point {probe}"
+    meaning = f"{what} {'at the horizon' if when == 'final' else 'at the step of the lowest validation loss'}"
+    if table == "cells":
+        meaning += ": interquartile mean over evaluation seeds, a diverged run counting as the worst"
+    if end:
+        meaning = f"{end[1:]} end of its 95 % bootstrap interval"
+    return "", meaning

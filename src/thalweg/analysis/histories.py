@@ -1,0 +1,118 @@
+"""What training left: an experiment's runs, their histories and what was measured, as data frames."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from thalweg.grid.experiment import Experiment
+
+SPLITS = ("train", "validation", "test")
+STAGES = ("tuning", "evaluation")
+"""The folders of runs. Reproductions are trained with the evaluation runs and lie in their files."""
+
+HIGHER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "score", "iou", "cosine_similarity")
+"""A metric whose name holds one of these is better when higher; every other one is better when lower."""
+
+
+class Metric(NamedTuple):
+    """One measured number: a metric on a split, and the column of the histories that holds it."""
+
+    split: str
+    name: str
+
+    @property
+    def column(self) -> str:
+        return f"{self.split}_{self.name}"
+
+    @property
+    def worst(self) -> float:
+        """What a diverged run counts as."""
+        return float("-inf") if higher_is_better(self.name) else float("inf")
+
+
+def higher_is_better(metric: str) -> bool:
+    return any(word in metric for word in HIGHER_IS_BETTER)
+
+
+def read(experiment: Experiment, results: Path, name: str) -> pd.DataFrame:
+    """All shards called `name` (runs, histories or measured) below `results`, in one frame, in grid order.
+
+    A job that has not run yet leaves no shard; what it should have trained is counted as missing elsewhere.
+    Raises FileNotFoundError where not one shard is there.
+    """
+    files = [
+        results / "runs" / stage / problem / optimizer / f"{name}.parquet"
+        for stage in STAGES
+        for problem in experiment.problems
+        for optimizer in experiment.optimizers
+    ]
+    shards = [pd.read_parquet(file) for file in files if file.is_file()]
+    if not shards:
+        raise FileNotFoundError(f"no {name}.parquet in {results / 'runs'}: nothing of this experiment was trained")
+    return pd.concat(shards, ignore_index=True)
+
+
+def metrics(columns: Iterable[str]) -> list[Metric]:
+    """The metrics that some columns hold, the loss before the others, train before validation before test."""
+    found = [Metric(split, column[len(split) + 1 :]) for column in columns for split in SPLITS if _is_of(column, split)]
+    return sorted(set(found), key=lambda metric: (metric.name != "loss", metric.name, SPLITS.index(metric.split)))
+
+
+def probes(columns: Iterable[str]) -> list[str]:
+    """The columns with the model's predictions at the problem's probe points, in the order of the points."""
+    return sorted((column for column in columns if column.startswith("probe_")), key=lambda name: int(name[6:]))
+
+
+def in_grid_order(frame: pd.DataFrame, experiment: Experiment, by: list[str]) -> pd.DataFrame:
+    """Sort by the columns `by`, names in the order of the experiment file and numbers upwards."""
+    order = {
+        "problem": list(experiment.problems),
+        "optimizer": list(experiment.optimizers),
+        "schedule": list(experiment.schedules),
+        "reproduction": list(experiment.reproductions),
+        "stage": [*STAGES, "reproduction"],
+    }
+
+    def rank(column: pd.Series) -> pd.Series:
+        names = order.get(column.name)
+        return column if names is None else column.map({name: place for place, name in enumerate(names)})
+
+    return frame.sort_values(by, key=rank, kind="stable", ignore_index=True)
+
+
+def with_outcomes(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
+    """`runs` with each run's final and best metrics, probes included; both are null where the run diverged.
+
+    Final is at the horizon. Best is at the evaluation point with the lowest validation loss, the earliest if several
+    are as low (`best_step`): what early stopping would have kept, never the lowest test loss along the way.
+    """
+    columns = [metric.column for metric in metrics(histories.columns)]
+    ordered = histories.sort_values("step", kind="stable")
+    last = ordered.drop_duplicates("run", keep="last")
+    lowest = ordered.sort_values("validation_loss", kind="stable").drop_duplicates("run")
+    final = last[["run", *columns, *probes(histories.columns)]].set_index("run").add_prefix("final_")
+    best = lowest[["run", "step", *columns]].set_index("run").add_prefix("best_")
+    finished = runs.loc[runs["outcome"] == "finished", ["run"]].drop_duplicates().set_index("run")
+    finished = finished.join(final).join(best)
+    return runs.join(finished.astype({"best_step": "Int64"}), on="run")
+
+
+def counting_diverged(runs: pd.DataFrame) -> pd.DataFrame:
+    """`runs` (with outcomes) where every metric that a run lacks because it diverged is the worst there is.
+
+    Null stays only what no run of the problem measures, such as the accuracy of a regression.
+    """
+    counted = runs.copy()
+    for when in ("final_", "best_"):
+        names = [name for name in runs if name.startswith(when) and name != "best_step"]
+        for metric in metrics(name[len(when) :] for name in names):
+            name = when + metric.column
+            measured = runs[name].notna().groupby(runs["problem"]).transform("any") | (metric.name == "loss")
+            counted[name] = runs[name].astype(float).mask(runs[name].isna() & measured, metric.worst)
+    return counted
+
+
+def _is_of(column: str, split: str) -> bool:
+    return column.startswith(f"{split}_")

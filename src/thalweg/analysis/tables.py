@@ -1,0 +1,295 @@
+"""The experiment's results as tables, each as Parquet and CSV: `python -m thalweg.analysis.tables`.
+
+Every table but `seconds` follows from the runs alone, so that building it again gives the same bytes. What a clock
+measured lies in a folder of its own.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from thalweg.analysis import MEASURED, TABLES, dictionary, histories, intervals
+from thalweg.analysis.choose import CELL, choose, rates
+from thalweg.grid.experiment import Experiment, load
+
+RESOLUTION = float(np.finfo(np.float32).eps) ** 2
+"""Losses are compared as if none were lower: a squared error in single precision tells no smaller ones apart."""
+
+FACTORS = ("optimizer", "schedule", "batch_size")
+KEYS = ("problem", "stage", "reproduction", "optimizer", "schedule", "batch_size", "learning_rate", "seed", "step")
+ENVIRONMENT = (
+    "device",
+    "cpu_model",
+    "instruction_set",
+    "cores",
+    "memory_gib",
+    "os",
+    "python",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "commit",
+    "dirty",
+    "command",
+)
+"""Where a run was trained, and with what."""
+
+
+def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
+    """Every table by name, from what training left in `results` (results/<experiment>)."""
+    recorded = histories.read(experiment, results, "histories")
+    measured = histories.read(experiment, results, "measured").drop_duplicates("run")
+    runs = histories.with_outcomes(histories.read(experiment, results, "runs"), recorded)
+    counted = histories.counting_diverged(runs)
+    by_rate = rates(counted[counted["stage"] == "tuning"])
+    chosen = choose(experiment, by_rate)
+    evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, "learning_rate"]])
+    by_cell = cells(chosen, evaluation)
+    tables = {
+        "runs": runs,
+        "cells": by_cell,
+        "curves": curves(evaluation, recorded),
+        "rates": by_rate,
+        "comparisons": comparisons(experiment, by_cell, evaluation),
+        "schedules": schedules(runs, recorded),
+        "reproductions": reproductions(experiment, counted, probe_targets(experiment, results)),
+        "counts": counts(experiment, runs),
+        "provenance": provenance(measured),
+        "seconds": seconds(runs, measured),
+    }
+    unsorted = {"cells", "comparisons", "reproductions", "counts", "provenance"}
+    for name in tables.keys() - unsorted:
+        tables[name] = histories.in_grid_order(tables[name], experiment, [key for key in KEYS if key in tables[name]])
+    return tables
+
+
+def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell: the chosen rate, then the test metrics of its evaluation runs with 95 % intervals over seeds."""
+    groups = dict(iter(evaluation.groupby(CELL, sort=False)))
+    names = [name for name in evaluation if name.startswith(("final_test_", "best_test_"))]
+    rows = []
+    for key in chosen[CELL].itertuples(index=False, name=None):
+        group = groups.get(key, evaluation.iloc[:0])
+        row: dict[str, Any] = {"n": len(group), "diverged": int((group["outcome"] == "diverged").sum())}
+        row["interval"] = "bootstrap" if len(group) >= intervals.FEWEST else "too few seeds"
+        for name in names:
+            values = group[name].to_numpy()
+            row[name] = intervals.interquartile_mean(values)
+            row[f"{name}_lower"], row[f"{name}_upper"] = intervals.interquartile_mean_interval(values)
+        rows.append(row)
+    named = {"runs": "tuning_runs", "diverged": "tuning_diverged", "validation_loss": "tuning_validation_loss"}
+    order = [*CELL, "learning_rate", "edge", *named.values()]
+    return pd.concat([chosen.rename(columns=named)[order], pd.DataFrame(rows)], axis=1)
+
+
+def curves(evaluation: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell, split, metric and step: median and quartiles over the evaluation runs at the chosen rate.
+
+    From where a run diverged to the horizon it counts as the worst value there is, so that it stays in every quantile.
+    """
+    reached = evaluation[["run", *CELL]].merge(recorded.drop_duplicates(["run", "step"]), on="run")
+    by_cell = dict(iter(reached.groupby(CELL, sort=False)))
+    measured = {
+        problem: [metric for metric in histories.metrics(recorded.columns) if rows[metric.column].notna().any()]
+        for problem, rows in reached.groupby("problem")
+    }
+    points = {key: set(rows) for key, rows in reached.groupby(["problem", "batch_size"])["step"]}
+    parts = []
+    for key, group in evaluation.groupby(CELL, sort=False):
+        problem, _, _, batch_size = key
+        horizon, steps_per_epoch = group["steps"].iloc[0], group["steps_per_epoch"].iloc[0]
+        steps = np.array(sorted({*points.get((problem, batch_size), ()), horizon}))
+        rows = by_cell.get(key, reached.iloc[:0])
+        seed_of, step_of = pd.Index(group["run"]).get_indexer(rows["run"]), np.searchsorted(steps, rows["step"])
+        lost = len(group) - np.bincount(step_of, minlength=len(steps))
+        for metric in measured.get(problem, []):
+            values = np.full((len(group), len(steps)), metric.worst)
+            values[seed_of, step_of] = rows[metric.column]
+            ordered = np.sort(values, axis=0)
+            part: dict[str, Any] = dict(zip(CELL, key, strict=True))
+            part |= {"split": metric.split, "metric": metric.name, "step": steps, "epoch": steps / steps_per_epoch}
+            part |= {"n": len(group), "diverged": lost, "median": intervals.quantile(ordered, 0.5)}
+            part |= {"lower": intervals.quantile(ordered, 0.25), "upper": intervals.quantile(ordered, 0.75)}
+            parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
+    """For each problem and factor, each level's best cell against the problem's best cell, seed by seed.
+
+    Which cells are best is decided on tuning runs alone (the lowest `tuning_validation_loss`), so that no evaluation
+    run is both judge and party. The effect is the median over seeds of the ratio of final test losses, which no
+    monotone scale of the loss changes and which diverged runs leave defined: against a run that finished the ratio is
+    infinite, against another diverged run it is one.
+    """
+    losses = {
+        key: group.drop_duplicates("seed").set_index("seed")["final_test_loss"]
+        for key, group in evaluation.groupby(CELL, sort=False)
+    }
+    rows = []
+    for _, of_problem in by_cell.groupby("problem", sort=False):
+        ranked = of_problem.sort_values("tuning_validation_loss", kind="stable")
+        best = tuple(ranked[CELL].iloc[0])
+        for factor in FACTORS:
+            levels = histories.in_grid_order(ranked.drop_duplicates(factor), experiment, [factor])
+            for cell in levels.itertuples():
+                key = tuple(getattr(cell, name) for name in CELL)
+                ratios = paired_ratios(losses.get(key), losses.get(best))
+                lower, upper = intervals.median_interval(ratios)
+                rows.append(
+                    {
+                        **dict(zip(CELL, key, strict=True)),
+                        "factor": factor,
+                        "level": str(getattr(cell, factor)),
+                        "learning_rate": cell.learning_rate,
+                        "n": len(ratios),
+                        "ratio": intervals.quartiles(ratios)[1],
+                        "lower": lower,
+                        "upper": upper,
+                        "verdict": "reference" if key == best else verdict(lower, upper),
+                    }
+                )
+    order = ["problem", "factor", "level", *CELL[1:], "learning_rate", "n", "ratio", "lower", "upper", "verdict"]
+    return pd.DataFrame(rows)[order]
+
+
+def paired_ratios(losses: pd.Series | None, reference: pd.Series | None) -> NDArray[np.float64]:
+    """The ratio of losses at each seed that both have; one where both are infinite or below the RESOLUTION."""
+    if losses is None or reference is None:
+        return np.empty(0)
+    ours, theirs = pd.concat([losses, reference], axis=1, join="inner").clip(lower=RESOLUTION).to_numpy(dtype=float).T
+    with np.errstate(invalid="ignore"):
+        ratios: NDArray[np.float64] = np.where(ours == theirs, 1.0, ours / theirs)
+    return ratios
+
+
+def verdict(lower: float, upper: float) -> str:
+    """What an interval of the ratio to the reference says."""
+    if math.isnan(lower):
+        return "too few seeds"
+    if lower > 1:
+        return "higher"
+    return "lower" if upper < 1 else "not distinguishable"
+
+
+def schedules(runs: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
+    """A row a problem, batch size, schedule and step: the learning rate as applied, relative to its peak."""
+    keys = ["problem", "schedule", "batch_size", "step"]
+    columns = ["run", "problem", "schedule", "batch_size", "learning_rate", "steps_per_epoch"]
+    peaks = runs[columns].drop_duplicates("run").rename(columns={"learning_rate": "peak"})
+    applied = recorded.loc[recorded["learning_rate"].notna(), ["run", "step", "learning_rate"]].merge(peaks, on="run")
+    applied["relative"] = applied["learning_rate"] / applied["peak"]
+    applied["epoch"] = applied["step"] / applied["steps_per_epoch"]
+    # A rate is applied in single precision, so that peaks differ in the relative rate's seventh digit.
+    return applied.groupby(keys, as_index=False)[["epoch", "relative"]].median().round({"relative": 6})
+
+
+def probe_targets(experiment: Experiment, results: Path) -> dict[str, list[tuple[list[float], float]]]:
+    """For each problem with probe points, in the order of the columns probe_0, probe_1 …: the point, the true value."""
+    targets = {}
+    for problem in experiment.problems:
+        file = results / "checks" / f"{problem}.json"
+        probe = json.loads(file.read_text(encoding="utf-8")).get("probe") if file.is_file() else None
+        if probe:
+            pairs = zip(probe["inputs"], probe["targets"], strict=True)
+            targets[problem] = [(list(np.ravel(x)), float(truth)) for x, truths in pairs for truth in np.ravel(truths)]
+    return targets
+
+
+def reproductions(
+    experiment: Experiment, counted: pd.DataFrame, targets: dict[str, list[tuple[list[float], float]]]
+) -> pd.DataFrame:
+    """A row a reproduction and quantity: the final train loss, and the prediction at each probe point.
+
+    A diverged run counts as infinite in the loss. A prediction has no worst value: there the n are the runs that
+    finished.
+    """
+    rows = []
+    for name, one in experiment.reproductions.items():
+        runs = counted[(counted["stage"] == "reproduction") & (counted["reproduction"] == name)]
+        setting = {"reproduction": name, **one.model_dump(include={*CELL, "learning_rate"})}
+        setting["diverged"] = int((runs["outcome"] == "diverged").sum())
+        rows.append({**setting, "quantity": "train_loss", **_spread(runs["final_train_loss"].to_numpy())})
+        for k, (point, truth) in enumerate(targets.get(one.problem, [])):
+            predicted = runs[f"final_probe_{k}"].dropna().to_numpy(dtype=float)
+            at = ", ".join(f"{coordinate:g}" for coordinate in point)
+            rows.append({**setting, "quantity": f"probe_{k}", "input": at, "target": truth, **_spread(predicted)})
+    order = ["reproduction", *CELL, "learning_rate", "quantity", "input", "target", "n", "diverged"]
+    return pd.DataFrame(rows, columns=[*order, "median", "lower", "upper", "minimum", "maximum"])
+
+
+def counts(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a problem and stage: how many runs were declared, finished, diverged, and are missing."""
+    seeds, schedule_count = experiment.seeds, len(experiment.schedules)
+    rate_count = sum(len(optimizer.learning_rates) for optimizer in experiment.optimizers.values())
+    there = runs.groupby(["problem", "stage", "outcome"]).size().to_dict()
+    rows = []
+    for problem, grid in experiment.problems.items():
+        named = sum(one.problem == problem for one in experiment.reproductions.values())
+        blocks = len(grid.batch_sizes) * schedule_count
+        declared = {
+            "tuning": blocks * rate_count * len(seeds.tuning),
+            "evaluation": blocks * len(experiment.optimizers) * len(seeds.evaluation),
+            "reproduction": named * len(seeds.evaluation),
+        }
+        for stage, number in declared.items():
+            finished, diverged = (there.get((problem, stage, outcome), 0) for outcome in ("finished", "diverged"))
+            missing = number - finished - diverged
+            rows.append((problem, stage, number, finished, diverged, missing))
+    return pd.DataFrame(rows, columns=["problem", "stage", "declared", "finished", "diverged", "missing"])
+
+
+def provenance(measured: pd.DataFrame) -> pd.DataFrame:
+    """A row a distinct environment, and the number of runs that were trained in it, the most first."""
+    columns = list(ENVIRONMENT)
+    found = measured.groupby(columns, dropna=False, as_index=False).agg(runs=("run", "size"))
+    return found.sort_values(["runs", *columns], ascending=[False] + [True] * len(columns), ignore_index=True)
+
+
+def seconds(runs: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """A row a problem, optimizer, batch size, device and processor: what the runs that finished cost."""
+    keys = ["problem", "optimizer", "batch_size", "device", "cpu_model"]
+    finished = runs[runs["outcome"] == "finished"].drop_duplicates("run")
+    cost = finished[["run", "problem", "optimizer", "batch_size", "steps"]].merge(measured, on="run")
+    cost["microseconds"] = 1e6 * cost["seconds"] / cost["steps"]
+    rows = []
+    for key, group in cost.groupby(keys, sort=True, dropna=False):
+        lower, median, upper = intervals.quartiles(group["microseconds"].to_numpy())
+        rows.append((*key, len(group), int(group["steps"].sum()), float(group["seconds"].sum()), median, lower, upper))
+    return pd.DataFrame(rows, columns=[*keys, "n", "steps", "seconds", "median", "lower", "upper"])
+
+
+def _spread(values: NDArray[np.float64]) -> dict[str, float]:
+    lower, upper = intervals.median_interval(values)
+    ends = (float(values.min()), float(values.max())) if len(values) else (np.nan, np.nan)
+    names = ("n", "median", "lower", "upper", "minimum", "maximum")
+    return dict(zip(names, (len(values), intervals.quartiles(values)[1], lower, upper, *ends), strict=True))
+
+
+def write(tables: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write each table as Parquet and CSV, and the dictionary that says what their columns mean."""
+    (folder / MEASURED).mkdir(parents=True, exist_ok=True)
+    for name, table in {**tables, "dictionary": dictionary.describe(tables)}.items():
+        place = folder if name in TABLES or name == "dictionary" else folder / MEASURED
+        table.to_csv(place / f"{name}.csv", index=False, lineterminator="\n")
+        if name != "dictionary":
+            table.to_parquet(place / f"{name}.parquet", index=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    write(build(load(arguments.experiment), arguments.results), arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How results are shown: figures and pages, made from the tables alone."""

@@ -1,0 +1,79 @@
+"""Draw one figure for every problem, as SVG and PDF, with its data and a description beside it."""
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from thalweg.grid.experiment import load
+from thalweg.reporting import style, templates
+from thalweg.reporting.figures import (
+    NAMES,
+    batch_sizes,
+    convergence,
+    learning_rates,
+    optimizers,
+    panels,
+    schedules,
+)
+
+DRAW: dict[str, Callable[..., panels.Drawing]] = {
+    "convergence": convergence.draw,
+    "convergence_test": partial(convergence.draw, split="test"),
+    "learning_rates": learning_rates.draw,
+    "optimizers": optimizers.draw,
+    "batch_sizes": batch_sizes.draw,
+    "schedules": schedules.draw,
+}
+PIXELS_PER_INCH = 96
+
+
+def describe(name: str, problem: str, drawing: panels.Drawing) -> dict[str, Any]:
+    """What a page needs to show the figure: its size in CSS pixels, its words from the data, its short table."""
+    width, height = (round(inches * PIXELS_PER_INCH) for inches in drawing.figure.get_size_inches())
+    alt = templates.render(f"alt/{name.removesuffix('_test')}.txt", problem=problem, **drawing.facts)
+    return {
+        "figure": name,
+        "problem": problem,
+        "alt": " ".join(alt.split()),
+        "width": width,
+        "height": height,
+        "facts": drawing.facts,
+        "columns": list(drawing.table.columns),
+        "rows": [[_cell(value) for value in row] for row in drawing.table.itertuples(index=False)],
+    }
+
+
+def _cell(value: Any) -> str:
+    value = panels.plain(value)
+    return templates.number(value) if isinstance(value, float) else str(value)
+
+
+def write(name: str, problem: str, drawing: panels.Drawing, folder: Path) -> None:
+    """Write `folder`/NAME_PROBLEM.svg, .pdf, .csv (all that is drawn) and .json (see `describe`)."""
+    svg = folder / f"{name}_{problem}.svg"
+    style.save(drawing.figure, svg)
+    drawing.data.to_csv(svg.with_suffix(".csv"), index=False, lineterminator="\n")
+    text = json.dumps(describe(name, problem, drawing), indent=1, ensure_ascii=False, allow_nan=False)
+    svg.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--experiment", type=Path, required=True)
+    parser.add_argument("--tables", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="the folder of the figures")
+    arguments = parser.parse_args()
+    experiment = load(arguments.experiment)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with style.applied():
+        for problem in experiment.problems:
+            drawing = DRAW[arguments.name](arguments.tables, experiment, problem)
+            write(arguments.name, problem, drawing, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What the batch size does: the final test loss against it, a panel for each schedule, a line for each optimizer."""
+
+from pathlib import Path
+
+import numpy as np
+
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting import style
+from thalweg.reporting.figures import panels
+
+
+def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
+    """Interquartile mean over evaluation seeds with its 95 % interval; the rate was chosen for each batch size."""
+    columns = ["optimizer", "schedule", "batch_size", "learning_rate", "n", "diverged"]
+    columns += ["final_test_loss", "final_test_loss_lower", "final_test_loss_upper"]
+    cells = panels.read(tables, "cells", problem)[columns]
+    schedules = panels.present(list(experiment.schedules), cells["schedule"])
+    batch_sizes = sorted(set(cells["batch_size"]))
+    styles = style.lines(experiment.optimizers)
+    limits = panels.positive_limits(cells[columns[-3:]].to_numpy())
+    offsets = np.linspace(-0.22, 0.22, len(styles)) if len(styles) > 1 else np.zeros(1)
+    figure, axes = panels.grid(1, len(schedules), 2.3)
+    for axis, schedule in zip(axes[0], schedules, strict=True):
+        for offset, (optimizer, line) in zip(offsets, styles.items(), strict=True):
+            rows = cells[(cells["schedule"] == schedule) & (cells["optimizer"] == optimizer)].sort_values("batch_size")
+            places = np.array([batch_sizes.index(size) for size in rows["batch_size"]]) + offset
+            values = panels.drawable(rows["final_test_loss"], limits)
+            lower, upper = (rows[f"final_test_loss_{end}"].clip(*limits) for end in ("lower", "upper"))
+            axis.plot(places, values, color=line.colour, linestyle=line.linestyle, linewidth=0.9, marker=line.marker)
+            axis.vlines(places, lower, upper, color=line.colour, linewidth=2, alpha=0.6)
+            lost = ~np.isfinite(rows["final_test_loss"].to_numpy(dtype=float))
+            if lost.any():
+                axis.plot(places[lost], np.full(lost.sum(), limits[1]), "x", color=line.colour, clip_on=False)
+        axis.set_xlabel("batch size")
+        axis.grid(axis="x", visible=False)
+    axes[0, 0].set(xlim=(-0.5, len(batch_sizes) - 0.5), ylabel="final test loss")
+    panels.logarithmic(axes[0, 0], "y", limits)
+    axes[0, 0].set_xticks(range(len(batch_sizes)), [str(size) for size in batch_sizes])
+    panels.name_columns(axes, schedules)
+    panels.legend(figure, styles)
+    facts = {
+        "schedules": schedules,
+        "batch_sizes": [int(size) for size in batch_sizes],
+        "optimizers": len(styles),
+        "seeds": int(cells["n"].max()) if len(cells) else 0,
+        "diverged": int(cells["diverged"].sum()),
+        **panels.extremes(cells, "final_test_loss", columns[:3]),
+    }
+    return panels.Drawing(figure, cells, cells, facts)

@@ -1,0 +1,75 @@
+"""Who does best: each optimizer's best cell, its test metrics with intervals over evaluation seeds."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting import style
+from thalweg.reporting.figures import panels
+
+CELL = ["optimizer", "schedule", "batch_size", "learning_rate"]
+
+
+def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
+    """Interquartile mean with its 95 % interval, and every seed as a small stroke. Cells are those of `comparisons`."""
+    comparisons = panels.read(tables, "comparisons", problem)
+    best = comparisons.loc[comparisons["factor"] == "optimizer", CELL].merge(panels.read(tables, "cells", problem))
+    runs = panels.read(tables, "runs", problem)
+    seeds = best[CELL].merge(runs[runs["stage"] == "evaluation"])
+    metrics = [
+        name.removeprefix("final_")
+        for name in best
+        if name.startswith("final_test_") and not name.endswith(("_lower", "_upper")) and best[name].notna().any()
+    ]
+    styles = style.lines(experiment.optimizers)
+    figure, axes = panels.grid(1, len(metrics), 0.34 * len(best) + 0.3, sharex=False)
+    parts = []
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        name = f"final_{metric}"
+        limits = panels.positive_limits(np.concatenate([best[[name, f"{name}_upper"]].to_numpy().ravel(), seeds[name]]))
+        for place, row in enumerate(best.itertuples()):
+            line, of_row = styles[row.optimizer], seeds[seeds["optimizer"] == row.optimizer]
+            value, lower, upper = (float(getattr(row, name + end)) for end in ("", "_lower", "_upper"))
+            strokes = of_row[name].astype(float).dropna()
+            axis.plot(strokes, np.full(len(strokes), place), "|", color=style.MUTED, markersize=7, alpha=0.6)
+            axis.plot([lower, min(upper, limits[1])], [place, place], color=line.colour, linewidth=2.4, alpha=0.75)
+            axis.plot(
+                [value] if np.isfinite(value) else [],
+                [place] if np.isfinite(value) else [],
+                line.marker,
+                color=line.colour,
+                markersize=6.5,
+            )
+            if row.diverged:
+                text = f"{row.diverged} of {row.n} diverged"
+                axis.annotate(
+                    text, (0.99, place), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5
+                )
+            shown = {**{key: getattr(row, key) for key in CELL}, "metric": metric}
+            parts.append({**shown, "shown": "interquartile mean", "value": value, "lower": lower, "upper": upper})
+            parts += [
+                {**shown, "shown": f"seed {seed.seed}", "value": float(getattr(seed, name))}
+                for seed in of_row.itertuples()
+            ]
+        axis.set_xlabel(f"final {metric.replace('_', ' ')}")
+        if metric == "test_loss":
+            panels.logarithmic(axis, "x", limits)
+        axis.grid(axis="y", visible=False)
+    labels = [
+        f"{row.optimizer}  ({row.schedule}, batch {row.batch_size}, rate {row.learning_rate:g})"
+        for row in best.itertuples()
+    ]
+    axes[0, 0].set_yticks(range(len(best)), labels)
+    axes[0, 0].set_ylim(len(best) - 0.4, -0.6)
+    facts = {
+        "metrics": [metric.replace("_", " ") for metric in metrics],
+        "optimizers": len(best),
+        "seeds": int(best["n"].max()) if len(best) else 0,
+        "interval": bool(len(best)) and bool((best["interval"] == "bootstrap").all()),
+        "diverged": int(best["diverged"].sum()),
+        **panels.extremes(best, "final_test_loss", CELL),
+    }
+    columns = [f"final_{metric}{end}" for metric in metrics for end in ("", "_lower", "_upper")]
+    return panels.Drawing(figure, pd.DataFrame(parts), best[[*CELL, "n", "diverged", *columns]], facts)

@@ -1,0 +1,134 @@
+"""What the figures share: small multiples with one set of axes, one legend, one style an optimizer."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
+
+from thalweg.reporting import style
+
+
+class Drawing(NamedTuple):
+    """A figure, all the data that it shows, a short table of its main numbers, and the facts that describe it."""
+
+    figure: Figure
+    data: pd.DataFrame
+    table: pd.DataFrame
+    facts: dict[str, Any]
+
+
+def read(tables: Path, name: str, problem: str) -> pd.DataFrame:
+    """The rows of a table that belong to a problem."""
+    return pd.read_parquet(tables / f"{name}.parquet", filters=[("problem", "==", problem)])
+
+
+def present(names: Sequence[Any], column: pd.Series) -> list[Any]:
+    """Those of `names` that a column holds, in their own order."""
+    there = set(column)
+    return [name for name in names if name in there]
+
+
+def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, Any]:
+    """Panels that share their axes, `height` inches a row; returns the figure and its axes, always two-dimensional."""
+    figure = Figure(figsize=(style.WIDTH, height * rows + 0.7))
+    return figure, figure.subplots(rows, columns, squeeze=False, **{"sharex": True, "sharey": True, **options})
+
+
+def name_columns(axes: Any, titles: Sequence[str]) -> None:
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontweight="bold")
+
+
+def name_row(axis: Axes, text: str) -> None:
+    """Write beside the last panel of a row what the row is."""
+    axis.annotate(text, (1.03, 0.5), xycoords="axes fraction", rotation=270, va="center", ha="left")
+
+
+def legend(figure: Figure, styles: dict[str, style.Line], band: str | None = None) -> None:
+    """One legend above all panels: each line with its dash and marker, and what the band is."""
+    handles: list[Any] = [
+        Line2D([], [], color=line.colour, linestyle=line.linestyle, marker=line.marker, label=name)
+        for name, line in styles.items()
+    ]
+    if band:
+        handles.append(Patch(facecolor=style.MUTED, alpha=0.25, label=band))
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 7), handlelength=3.2)
+
+
+def positive_limits(values: pd.Series | np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Limits of a logarithmic axis around all positive, finite values; (0.1, 10) where there is none."""
+    shown = np.asarray(values, dtype=float)
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    if not len(shown):
+        return 0.1, 10.0
+    return float(shown.min()) / 1.6, float(shown.max()) * 1.6
+
+
+def drawable(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
+    """Values on a logarithmic axis: zero lies on its lower edge, and what is infinite is not drawn."""
+    return values.where(np.isfinite(values)).clip(lower=limits[0])
+
+
+def logarithmic(axis: Axes, which: str, limits: tuple[float, float]) -> None:
+    """Make an axis (`x` or `y`) logarithmic; over less than two decades its ticks are written out."""
+    getattr(axis, f"set_{which}scale")("log")
+    getattr(axis, f"set_{which}lim")(limits)
+    if limits[1] < 100 * limits[0]:
+        decades = range(math.floor(math.log10(limits[0])), math.ceil(math.log10(limits[1])) + 1)
+        mantissas = (1, 2, 5) if limits[1] > 10 * limits[0] else (1, 1.5, 2, 3, 5, 7)
+        ticks = [float(f"{mantissa}e{decade}") for decade in decades for mantissa in mantissas]
+        ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
+        getattr(axis, f"set_{which}ticks")(ticks, [f"{tick:g}" for tick in ticks])
+        getattr(axis, f"{which}axis").set_minor_locator(NullLocator())
+
+
+def diverged(axis: Axes, rows: pd.DataFrame) -> None:
+    """Write into a panel how many runs of which optimizer diverged."""
+    lost = rows[rows["diverged"] > 0]
+    if len(lost):
+        text = "\n".join(f"{row.optimizer}: {row.diverged} of {row.n} diverged" for row in lost.itertuples())
+        axis.text(0.03, 0.04, text, transform=axis.transAxes, fontsize=6, va="bottom")
+
+
+def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, style.Line], **options: Any) -> None:
+    """Draw what was aggregated before, a line for each optimizer, interrupted where a value is missing."""
+    stretch = rows[y].isna().groupby(rows["optimizer"]).cumsum()
+    sns.lineplot(
+        rows.assign(stretch=stretch),
+        x=x,
+        y=y,
+        hue="optimizer",
+        style="optimizer",
+        units="stretch",
+        palette={name: line.colour for name, line in styles.items()},
+        dashes={name: line.dash for name, line in styles.items()},
+        estimator=None,
+        errorbar=None,
+        legend=False,
+        ax=axis,
+        **options,
+    )
+    axis.set(xlabel="", ylabel="")
+
+
+def extremes(rows: pd.DataFrame, value: str, names: list[str]) -> dict[str, Any]:
+    """The rows with the lowest and the highest finite value, for words about a figure."""
+    finite = rows[np.isfinite(rows[value].astype(float))].sort_values(value, kind="stable")
+    if finite.empty:
+        return {"lowest": None, "highest": None}
+    ends = {"lowest": finite.iloc[0], "highest": finite.iloc[-1]}
+    return {end: {name: plain(row[name]) for name in [*names, value]} for end, row in ends.items()}
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,92 @@
+"""Write the report: `python -m thalweg.reporting.pages`. Pages are templates of reports/ filled from the tables."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from thalweg.analysis import MEASURED, TABLES
+from thalweg.grid.experiment import Experiment, load
+from thalweg.reporting import findings, templates
+from thalweg.reporting.figures import NAMES as FIGURES
+from thalweg.reporting.findings import records
+
+
+def context(experiment: Experiment, results: Path, report: Path) -> dict[str, Any]:
+    """All that the report's pages speak of, as plain data."""
+    tables = {name: pd.read_parquet(results / "tables" / f"{name}.parquet") for name in TABLES}
+    seconds = pd.read_parquet(results / "tables" / MEASURED / "seconds.parquet")
+    cells, counts = tables["cells"], tables["counts"]
+    problems = [_problem(experiment, name, tables, results, report) for name in experiment.problems]
+    return {
+        "experiment": experiment,
+        "counts": records(counts),
+        "totals": counts[["declared", "finished", "diverged", "missing"]].sum().to_dict(),
+        "environments": records(tables["provenance"]),
+        "caution": findings.caution(counts, cells, tables["provenance"]),
+        "problems": problems,
+        "reproductions": _reproductions(experiment, tables["reproductions"]),
+        "tables": [{"name": name, "rows": len(table), "columns": len(table.columns)} for name, table in tables.items()],
+        "seconds": records(seconds),
+    }
+
+
+def _problem(
+    experiment: Experiment, name: str, tables: dict[str, pd.DataFrame], results: Path, report: Path
+) -> dict[str, Any]:
+    check = json.loads((results / "checks" / f"{name}.json").read_text(encoding="utf-8"))
+    splits = check["splits"]
+    return {
+        "name": name,
+        "check": check,
+        "epochs": experiment.problems[name].epochs,
+        "paragraphs": [" ".join(paragraph.split()) for paragraph in check["description"].strip().split("\n\n")],
+        **{
+            f"{split}_is_train": splits[split]["digest"] == splits["train"]["digest"]
+            for split in ("validation", "test")
+        },
+        "finding": findings.of_problem(name, tables["comparisons"], tables["cells"]),
+        "metrics": ["loss", *check["metrics"]],
+        "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
+        "figures": {figure: _figure(report, name, figure) for figure in FIGURES},
+    }
+
+
+def _figure(report: Path, problem: str, name: str) -> dict[str, Any]:
+    path = f"figures/{name}_{problem}"
+    described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
+    return {**described, "path": path, "id": f"{problem}-{name}"}
+
+
+def _reproductions(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "setting": one, "quantities": records(table[table["reproduction"] == name])}
+        for name, one in experiment.reproductions.items()
+    ]
+
+
+def write(experiment: Experiment, results: Path, report: Path) -> None:
+    """Write the pages, the stylesheet and the tables into `report`, where the figures are already."""
+    values = context(experiment, results, report)
+    (report / "tables" / MEASURED).mkdir(parents=True, exist_ok=True)
+    for page in ("index", "cost"):
+        (report / f"{page}.html").write_text(templates.render(f"{page}.html", **values), encoding="utf-8")
+    shutil.copyfile(templates.FOLDER / "style.css", report / "style.css")
+    for name in (*TABLES, "dictionary", f"{MEASURED}/seconds"):
+        shutil.copyfile(results / "tables" / f"{name}.csv", report / "tables" / f"{name}.csv")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    write(load(arguments.experiment), arguments.results, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""How every figure looks. The only place that touches matplotlib's settings, and only inside a context."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib.figure import Figure
+
+INK = "#1b1f24"
+MUTED = "#5b636e"
+GRID = "#dfe3e8"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8578f", "#8a7300", "#6f6f78")
+"""Okabe and Ito's blue, vermillion, green and purple, the purple darkened, then a dark yellow and a grey.
+
+All keep 3:1 against a white page.
+"""
+DARK = {INK: "#e8ebef", MUTED: "#a3acb8", GRID: "#343b45"} | dict(
+    zip(COLOURS, ("#45a5e0", "#ff8a3d", "#2fc498", "#e291c3", "#cdb23a", "#adadb8"), strict=True)
+)
+"""What each colour becomes on a dark page: the same hue, lighter."""
+
+WIDTH = 9.0
+"""Inches: 864 CSS pixels, about the width of the report's column."""
+
+DASHES: tuple[Any, ...] = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5), (9, 2), (3, 1, 1, 1, 1, 1))
+"""On and off lengths in line widths; empty for a solid line."""
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+_SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 8,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": GRID,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "thalweg",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "axes.formatter.use_mathtext": False,
+}
+
+
+class Line(NamedTuple):
+    """How one optimizer is drawn, in every figure."""
+
+    colour: str
+    dash: Any
+    marker: str
+
+    @property
+    def linestyle(self) -> Any:
+        return (0, self.dash) if self.dash else "-"
+
+
+def lines(names: Iterable[str]) -> dict[str, Line]:
+    """A style for each name, by its place. Beyond six the colours return, with other dashes and markers."""
+    return {
+        name: Line(COLOURS[k % 6], DASHES[(k + k // 6) % 6], MARKERS[(k + 2 * (k // 6)) % 6])
+        for k, name in enumerate(names)
+    }
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Draw and save inside this context; outside it matplotlib is as it was."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        yield
+
+
+def save(figure: Figure, svg: Path) -> None:
+    """Write the figure as SVG, which turns dark with its page, and beside it as PDF; the same bytes every time."""
+    figure.savefig(svg.with_suffix(".pdf"), metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    svg.write_text(darkens(svg.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def darkens(text: str) -> str:
+    """An SVG with a rule that replaces every colour where the reader prefers a dark page."""
+    rules = "".join(
+        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for what in ("fill", "stroke")
+    )
+    style = f"<style>@media screen and (prefers-color-scheme:dark){{{rules}}}</style>"
+    return re.sub(r"(<svg\b[^>]*>)", lambda match: match[1] + style, text, count=1)

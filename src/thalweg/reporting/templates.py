@@ -1,0 +1,52 @@
+"""The templates of reports/, where all text of the pages stands, and how numbers are written in them."""
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+FOLDER = Path(__file__).parents[3] / "reports"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template of reports/. Raises jinja2.UndefinedError for a value that is not there."""
+    return _environment().get_template(template).render(**values)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number to three significant digits, as people write it: 0.00123, 4,096, 1.20 × 10⁻⁷, ∞; – for none."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    power = int(exponent)
+    if -4 <= power < 6:
+        text = f"{value:,.{max(0, digits - 1 - power)}f}"
+    else:
+        text = f"{mantissa} × 10{str(power).translate(_SUPERSCRIPTS)}"
+    return text.replace("-", "−")
+
+
+def rate(value: float) -> str:
+    """A learning rate, one of a lattice: 0.003, 0.0001, 3 × 10⁻⁵."""
+    return f"{value:g}" if value >= 1e-4 else number(value, 1)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=jinja2.select_autoescape(),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": number, "rate": rate}
+    return environment

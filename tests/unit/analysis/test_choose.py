@@ -1,0 +1,73 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thalweg.analysis.choose import as_json, choose, rates
+
+CELL = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": 1}
+
+
+def tuned(losses: dict[float, list[float]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {**CELL, "learning_rate": rate, "outcome": "finished" if np.isfinite(loss) else "diverged"}
+        | {"final_validation_loss": loss}
+        for rate, of_rate in losses.items()
+        for loss in of_rate
+    )
+
+
+def chosen_rate(experiment, losses):
+    (only,) = as_json(choose(experiment, rates(tuned(losses))))
+    return only
+
+
+def test_the_lowest_median_wins_and_not_the_lowest_run(experiment):
+    only = chosen_rate(experiment, {0.01: [5, 5, 5], 0.1: [1, 2, 9], 0.3: [0, 6, 6]})
+    assert only == {
+        "schedule": "constant",
+        "batch_size": 1,
+        "learning_rate": 0.1,
+        "validation_loss": 2.0,
+        "runs": 3,
+        "diverged": 0,
+        "edge": None,
+    }
+
+
+def test_a_diverged_run_counts_as_infinite_and_is_not_dropped(experiment):
+    only = chosen_rate(experiment, {0.01: [3, 3, 3], 0.1: [1, np.inf, np.inf]})
+    assert (only["learning_rate"], only["diverged"]) == (0.01, 0)
+    only = chosen_rate(experiment, {0.01: [3, 3, 3], 0.1: [1, 2, np.inf]})
+    assert (only["learning_rate"], only["validation_loss"], only["diverged"]) == (0.1, 2.0, 1)
+
+
+def test_ties_go_to_the_smaller_rate(experiment):
+    assert chosen_rate(experiment, {0.3: [1, 1, 1], 0.1: [1, 1, 1], 0.03: [2, 2, 2]})["learning_rate"] == 0.1
+
+
+@pytest.mark.parametrize(("rate", "edge"), [(0.01, "lowest"), (0.1, None), (1.0, "highest")])
+def test_a_choice_at_an_end_of_the_range_is_flagged(experiment, rate, edge):
+    assert chosen_rate(experiment, {rate: [1, 1, 1]})["edge"] == edge
+
+
+def test_where_all_diverged_the_smallest_rate_is_taken_and_its_loss_is_null(experiment):
+    only = chosen_rate(experiment, {0.1: [np.inf] * 3, 0.01: [np.inf] * 3})
+    assert (only["learning_rate"], only["validation_loss"], only["diverged"]) == (0.01, None, 3)
+
+
+def test_the_command_writes_the_same_json_twice_in_grid_order(small, tmp_path):
+    file, results = small
+    shards = results / "runs" / "tuning" / "linear" / "sgd"
+    written = []
+    for name in ("a.json", "b.json"):
+        command = [sys.executable, "-m", "thalweg.analysis.choose", "--experiment", file]
+        command += ["--runs", shards / "runs.parquet", "--histories", shards / "histories.parquet"]
+        subprocess.run([*command, "--output", tmp_path / name], check=True)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    cells = [(row["batch_size"], row["schedule"]) for row in json.loads(written[0])]
+    assert cells == [(1, "constant"), (1, "cosine"), (6, "constant"), (6, "cosine")]

@@ -1,0 +1,59 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from thalweg.analysis import histories
+
+RUNS = pd.DataFrame({"run": ["a", "b", "a"], "problem": "p", "outcome": ["finished", "diverged", "finished"]})
+HISTORIES = pd.DataFrame(
+    {
+        "run": ["a", "a", "a", "b", "b"],
+        "step": [0, 1, 2, 0, 1],
+        "validation_loss": [9.0, 1.0, 2.0, 9.0, 0.5],
+        "test_loss": [8.0, 3.0, 0.1, 8.0, 0.4],
+        "test_accuracy": [0.1, 0.7, 0.9, 0.1, 0.8],
+        "probe_0": [0.0, 5.0, 6.0, 0.0, 7.0],
+    }
+)
+
+
+def test_final_is_at_the_horizon_and_best_where_validation_was_lowest():
+    run = histories.with_outcomes(RUNS, HISTORIES).iloc[0]
+    assert (run["final_test_loss"], run["final_test_accuracy"], run["final_probe_0"]) == (0.1, 0.9, 6.0)
+    assert (run["best_step"], run["best_test_loss"], run["best_test_accuracy"]) == (1, 3.0, 0.7)
+
+
+def test_a_run_of_two_stages_keeps_a_row_in_each():
+    assert list(histories.with_outcomes(RUNS, HISTORIES)["run"]) == ["a", "b", "a"]
+
+
+def test_a_diverged_run_has_no_final_value_and_counts_as_the_worst():
+    outcomes = histories.with_outcomes(RUNS, HISTORIES)
+    assert outcomes.loc[1, ["final_test_loss", "best_step", "best_test_loss"]].isna().all()
+    counted = histories.counting_diverged(outcomes).loc[1]
+    assert (counted["final_test_loss"], counted["final_test_accuracy"]) == (np.inf, -np.inf)
+    assert (counted["best_test_loss"], counted["best_test_accuracy"]) == (np.inf, -np.inf)
+    assert np.isnan(counted["final_probe_0"])
+
+
+def test_a_metric_that_a_problem_does_not_have_stays_null():
+    other = pd.DataFrame({"run": ["c"], "problem": "q", "outcome": "diverged"})
+    counted = histories.counting_diverged(histories.with_outcomes(pd.concat([RUNS, other]), HISTORIES))
+    assert np.isnan(counted.iloc[-1]["final_test_accuracy"])
+    assert counted.iloc[-1]["final_test_loss"] == np.inf
+
+
+def test_metrics_are_listed_loss_first_and_train_first():
+    columns = ["step", "test_accuracy", "test_loss", "train_loss", "validation_loss", "probe_0", "train_accuracy"]
+    assert [metric.column for metric in histories.metrics(columns)] == [
+        "train_loss",
+        "validation_loss",
+        "test_loss",
+        "train_accuracy",
+        "test_accuracy",
+    ]
+
+
+def test_nothing_trained_is_an_error_that_says_so(experiment, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing of this experiment was trained"):
+        histories.read(experiment, tmp_path, "runs")

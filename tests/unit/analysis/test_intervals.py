@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from thalweg.analysis import intervals
+
+SAMPLE = np.array([3.1, 0.2, 5.7, 1.1, 2.9, 8.4, 0.9, 4.2, 2.2, 6.0])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 10])
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 1.0])
+def test_quantile_is_numpys_for_finite_values(size, share):
+    assert intervals.quantile(np.sort(SAMPLE[:size]), share) == pytest.approx(np.quantile(SAMPLE[:size], share))
+
+
+def test_quantile_next_to_an_infinite_value_is_infinite_and_not_nan():
+    ordered = np.array([1.0, 2.0, np.inf, np.inf])
+    assert intervals.quantile(ordered, 0.5) == np.inf
+    assert intervals.quantile(ordered, 1.0) == np.inf
+    assert intervals.quantile(ordered, 1 / 3) == 2.0
+    assert intervals.quantile(-ordered[::-1], 0.5) == -np.inf
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 7, 8, 10])
+def test_interquartile_mean_is_scipys_trimmed_mean(size):
+    assert intervals.interquartile_mean(SAMPLE[:size]) == pytest.approx(stats.trim_mean(SAMPLE[:size], 0.25))
+
+
+def test_two_diverged_runs_of_ten_are_cut_and_a_third_makes_the_mean_infinite():
+    two, three = SAMPLE.copy(), SAMPLE.copy()
+    two[:2], three[:3] = np.inf, np.inf
+    assert np.isfinite(intervals.interquartile_mean(two))
+    assert intervals.interquartile_mean(three) == np.inf
+
+
+def test_bootstrap_interval_agrees_with_scipys_percentile_bootstrap():
+    ours = intervals.interquartile_mean_interval(SAMPLE)
+    theirs = stats.bootstrap(
+        (SAMPLE,),
+        lambda x, axis: stats.trim_mean(x, 0.25, axis=axis),
+        n_resamples=50_000,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.1)
+
+
+def test_bootstrap_interval_does_not_depend_on_the_order_of_seeds():
+    assert intervals.interquartile_mean_interval(SAMPLE) == intervals.interquartile_mean_interval(SAMPLE[::-1])
+
+
+def test_bootstrap_interval_reaches_infinity_when_many_runs_diverge():
+    lower, upper = intervals.interquartile_mean_interval(np.array([1, 2, 3, 4, 5, 6, np.inf, np.inf]))
+    assert np.isfinite(lower)
+    assert upper == np.inf
+
+
+@pytest.mark.parametrize(
+    ("size", "ends"),
+    # Of Binomial(size, 1/2) at most 2.5 % lies below the lower rank, and more below the next one.
+    [(6, (1, 6)), (8, (1, 8)), (9, (2, 8)), (10, (2, 9)), (12, (3, 10)), (20, (6, 15))],
+)
+def test_median_interval_ends_at_the_ranks_of_the_sign_test(size, ends):
+    assert intervals.median_interval(np.arange(size, 0, -1.0)) == ends
+
+
+def test_the_fewest_seeds_are_those_whose_extremes_hold_the_median_with_95_percent():
+    def coverage(n):
+        return 1 - 2 * 0.5**n
+
+    assert coverage(intervals.FEWEST - 1) < 0.95 <= coverage(intervals.FEWEST)
+
+
+@pytest.mark.parametrize("interval", [intervals.median_interval, intervals.interquartile_mean_interval])
+def test_five_seeds_have_no_interval(interval):
+    assert np.isnan(interval(SAMPLE[:5])).all()
+    assert not np.isnan(interval(SAMPLE[:6])).any()

@@ -1,0 +1,35 @@
+"""The report of the small experiment, made by the command lines that the workflow calls."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from thalweg.reporting import style
+from thalweg.reporting.figures import NAMES
+from thalweg.reporting.figures.__main__ import DRAW, write
+
+
+@pytest.fixture(scope="session")
+def drawings(small, experiment):
+    """Every figure of every problem, by name and problem."""
+    with style.applied():
+        return {
+            (name, problem): DRAW[name](small[1] / "tables", experiment, problem)
+            for name in NAMES
+            for problem in experiment.problems
+        }
+
+
+@pytest.fixture(scope="session")
+def report(small, drawings) -> Path:
+    file, results = small
+    folder = results / "report"
+    (folder / "figures").mkdir(parents=True)
+    with style.applied():
+        for (name, problem), drawing in drawings.items():
+            write(name, problem, drawing, folder / "figures")
+    command = [sys.executable, "-m", "thalweg.reporting.pages", "--experiment", file]
+    subprocess.run([*command, "--results", results, "--output", folder], check=True)
+    return folder

@@ -1,0 +1,133 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from thalweg.reporting import style, templates
+from thalweg.reporting.figures import NAMES, panels
+from thalweg.reporting.figures.__main__ import DRAW
+
+PROBLEMS = ("linear", "digits_cnn")
+
+
+def drawn_line(axis, colour):
+    """The longest line of a colour in a panel, as x and y."""
+    lines = [line for line in axis.get_lines() if line.get_color() == colour]
+    return max(lines, key=lambda line: len(line.get_xdata())).get_data()
+
+
+def test_every_name_can_be_drawn():
+    assert tuple(DRAW) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_figure_comes_with_its_data_and_a_description(report, name, problem):
+    base = report / "figures" / f"{name}_{problem}"
+    described = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
+    root = ElementTree.fromstring(base.with_suffix(".svg").read_text(encoding="utf-8"))
+    points = [float(root.get(side).removesuffix("pt")) for side in ("width", "height")]
+    assert (described["width"], described["height"]) == pytest.approx([side * 96 / 72 for side in points], abs=1)
+    assert base.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    assert len(pd.read_csv(base.with_suffix(".csv"))) > 0
+    assert problem in described["alt"]
+    assert all(len(row) == len(described["columns"]) for row in described["rows"])
+
+
+def test_convergence_draws_the_medians_of_the_table(small, drawings):
+    curves = pd.read_parquet(small[1] / "tables" / "curves.parquet")
+    wanted = curves[
+        (curves["problem"] == "linear")
+        & (curves["optimizer"] == "adam")
+        & (curves["schedule"] == "cosine")
+        & (curves["batch_size"] == 6)
+        & (curves["split"] == "train")
+    ]
+    panel = drawings["convergence", "linear"].figure.axes[3]
+    steps, medians = drawn_line(panel, style.COLOURS[1])
+    assert list(steps) == list(wanted["step"])
+    assert np.array(medians) == pytest.approx(wanted["median"].to_numpy())
+    assert (panel.get_xscale(), panel.get_yscale()) == ("symlog", "log")
+
+
+def test_a_line_ends_where_most_runs_diverged_and_the_panel_says_how_many(drawings):
+    panel = drawings["convergence", "linear"].figure.axes[3]
+    steps, _ = drawn_line(panel, style.COLOURS[2])
+    assert list(steps) == [0, 1]
+    assert [text.get_text() for text in panel.texts if "diverged" in text.get_text()] == ["doomed: 7 of 7 diverged"]
+
+
+def test_a_line_is_interrupted_where_a_value_is_missing():
+    with style.applied():
+        axis = Figure().subplots()
+        rows = pd.DataFrame({"optimizer": "sgd", "x": [1, 2, 3, 4, 5], "y": [1.0, 2.0, np.nan, 4.0, 5.0]})
+        panels.lines(axis, rows, "x", "y", style.lines(["sgd"]))
+    assert [list(line.get_xdata()) for line in axis.get_lines()] == [[1, 2], [4, 5]]
+
+
+def test_the_share_that_diverged_is_drawn_beneath_the_learning_rates(drawings):
+    drawing = drawings["learning_rates", "digits_cnn"]
+    loss, share = drawing.figure.axes[0], drawing.figure.axes[2]
+    rates, shares = drawn_line(share, style.COLOURS[2])
+    assert [*rates, *shares] == pytest.approx([1.0, 3.0, 1.0, 1.0])
+    rows = drawing.data[(drawing.data["optimizer"] == "sgd") & (drawing.data["schedule"] == "constant")]
+    finite = rows[np.isfinite(rows["median"])]
+    rates, medians = drawn_line(loss, style.COLOURS[0])
+    assert list(rates) == pytest.approx(finite["learning_rate"].tolist())
+    assert list(medians) == pytest.approx(finite["median"].tolist())
+
+
+def test_every_seed_of_the_best_cells_is_drawn(drawings):
+    data = drawings["optimizers", "linear"].data
+    seeds = data[(data["optimizer"] == "adam") & data["shown"].str.startswith("seed")]
+    strokes = [line for line in drawings["optimizers", "linear"].figure.axes[0].get_lines() if line.get_marker() == "|"]
+    assert len(seeds) == 7
+    assert sorted(strokes[1].get_xdata()) == pytest.approx(sorted(seeds["value"]))
+
+
+def test_the_words_about_a_figure_hold_its_extremes(small, report):
+    cells = pd.read_parquet(small[1] / "tables" / "cells.parquet")
+    cells = cells[(cells["problem"] == "linear") & np.isfinite(cells["final_test_loss"])]
+    lowest = cells.loc[cells["final_test_loss"].idxmin()]
+    described = json.loads((report / "figures" / "batch_sizes_linear.json").read_text(encoding="utf-8"))
+    words = f"{lowest['optimizer']} with {lowest['schedule']} at batch size {lowest['batch_size']}"
+    assert f"The lowest is {templates.number(lowest['final_test_loss'])}, {words};" in described["alt"]
+    assert "28 runs diverged" in described["alt"]
+
+
+def test_an_optimizer_looks_the_same_in_every_figure(drawings):
+    looks = set()
+    for name in ("convergence", "convergence_test", "learning_rates", "batch_sizes"):
+        legend = drawings[name, "linear"].figure.legends[0]
+        handle = next(
+            h for h, t in zip(legend.legend_handles, legend.get_texts(), strict=True) if t.get_text() == "adam"
+        )
+        looks.add((handle.get_color(), str(handle.get_linestyle()), handle.get_marker()))
+    assert len(looks) == 1
+
+
+def test_the_command_draws_the_same_bytes_in_another_process(small, report, tmp_path):
+    file, results = small
+    command = [sys.executable, "-m", "thalweg.reporting.figures", "optimizers", "--experiment", file]
+    elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run([*command, "--tables", results / "tables", "--output", tmp_path], check=True, env=elsewhere)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == [
+        f"optimizers_{problem}.{end}" for problem in sorted(PROBLEMS) for end in ("csv", "json", "pdf", "svg")
+    ]
+    for name in files:
+        assert (tmp_path / name).read_bytes() == (report / "figures" / name).read_bytes(), name
+
+
+def test_drawing_asks_for_no_clock_and_leaves_no_version(report):
+    for file in (report / "figures").glob("*.svg"):
+        assert not re.search(r"<dc:date>|Matplotlib v", file.read_text(encoding="utf-8")), file
+    for file in (report / "figures").glob("*.pdf"):
+        assert not re.search(rb"/CreationDate|Matplotlib", file.read_bytes()), file

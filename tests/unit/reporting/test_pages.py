@@ -1,0 +1,166 @@
+"""The report as a reader's browser gets it."""
+
+import html.parser
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from scipy import stats
+
+from thalweg.reporting import findings, pages, templates
+
+PAGES = ("index.html", "cost.html")
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(html.parser.HTMLParser):
+    """All tags of a page with their attributes, its text, and whether every tag is closed in turn."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        self.tags, self.text, self.open = [], "", []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def index(report):
+    return Page(report / "index.html")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_tag_is_closed_and_every_id_is_unique(report, page):
+    parsed = Page(report / page)
+    assert parsed.open == []
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(ids) == len(set(ids)) > 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_and_image_is_a_file_of_the_report(report, page):
+    parsed = Page(report / page)
+    targets = [attributes["href"] for tag in ("a", "link") for attributes in parsed.all(tag)]
+    targets += [attributes["src"] for attributes in parsed.all("img")]
+    ids = {attributes.get("id") for _, attributes in parsed.tags}
+    for target in targets:
+        if target.startswith("#"):
+            assert target[1:] in ids, target
+        else:
+            assert (report / target).is_file(), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_needs_no_script_and_hostile_text_stays_text(report, page):
+    parsed = Page(report / page)
+    assert not parsed.all("script")
+    assert synthetic.HOSTILE in parsed.text
+    assert not parsed.all("i")
+
+
+def test_every_figure_is_shown_with_its_size_and_words(report, index):
+    shown = {image["src"] for image in index.all("img")}
+    assert shown == {f"figures/{path.name}" for path in (report / "figures").glob("*.svg")}
+    for image in index.all("img"):
+        assert int(image["width"]) > 0
+        assert int(image["height"]) > 0
+        assert len(image["alt"]) > 40
+
+
+def test_the_same_bytes_in_another_process(small, report, tmp_path):
+    file, results = small
+    copy = tmp_path / "report"
+    copy.mkdir()
+    (copy / "figures").symlink_to(report / "figures")
+    command = [sys.executable, "-m", "thalweg.reporting.pages", "--experiment", file, "--results", results]
+    elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run([*command, "--output", copy], check=True, env=elsewhere)
+    for path in copy.rglob("*.*"):
+        if path.is_file():
+            assert path.read_bytes() == (report / path.relative_to(copy)).read_bytes(), path
+
+
+def test_the_report_holds_a_copy_of_every_table(small, report):
+    for path in (small[1] / "tables").rglob("*.csv"):
+        assert (report / "tables" / path.relative_to(small[1] / "tables")).read_bytes() == path.read_bytes()
+
+
+def test_headline_numbers_follow_from_the_raw_runs(small, index):
+    folder = small[1] / "runs" / "evaluation" / "linear" / "adam"
+    runs, histories = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "histories"))
+    last = histories.sort_values("step").groupby("run")["test_loss"].last()
+    cell = runs[(runs["stage"] == "evaluation") & (runs["schedule"] == "cosine") & (runs["batch_size"] == 6)]
+    mean = stats.trim_mean(last[cell["run"]].astype(float), 0.25)
+    assert templates.number(mean) in index.text
+    declared = sum(len(pd.read_parquet(path)) for path in (small[1] / "runs").rglob("runs.parquet"))
+    assert f"declared{declared:,}" in "".join(index.text.split())
+
+
+def test_divergence_edges_and_dirty_files_are_said(small, index):
+    text = " ".join(index.text.split())
+    assert "7 of 7 diverged" in text
+    assert "In 6 of 18 cells the chosen learning rate lies at an end of its range" in text
+    measured = pd.concat(pd.read_parquet(path) for path in (small[1] / "runs").rglob("measured.parquet"))
+    dirty = measured.drop_duplicates("run")["dirty"].sum()
+    assert f"{dirty} runs were trained with files that differ from the recorded commit" in text
+    assert "doomed (most runs diverged, n = 7)" in text.replace("\xa0", " ")
+
+
+def test_only_a_problem_that_validates_on_its_training_points_says_so(index):
+    text = " ".join(index.text.split())
+    assert text.count("This problem validates on its own training points") == 1
+    assert "6 examples to train, the same to validate" in text
+    assert "1,078 examples to train, 359 to validate" in text
+
+
+def test_seconds_stand_on_the_page_of_costs_alone(report, index):
+    assert "seconds.csv" in (report / "cost.html").read_text(encoding="utf-8")
+    assert "seconds.csv" not in (report / "index.html").read_text(encoding="utf-8")
+    assert "cost.html" in {attributes["href"] for attributes in index.all("a")}
+
+
+def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experiment, small, report, monkeypatch):
+    def read(path):
+        table = pd.read_parquet(path)
+        if path.name == "cells.parquet":
+            ends = [name for name in table if name.endswith(("_lower", "_upper"))]
+            table = table.assign(interval="too few seeds", n=5, **dict.fromkeys(ends, np.nan))
+        if path.name == "comparisons.parquet":
+            others = table["verdict"].where(table["verdict"] == "reference", "too few seeds")
+            table = table.assign(n=5, lower=np.nan, upper=np.nan, verdict=others)
+        if path.name == "counts.parquet":
+            table = table.assign(missing=4)
+        return table
+
+    monkeypatch.setattr(pages, "pd", type("Reader", (), {"read_parquet": staticmethod(read)}))
+    values = pages.context(experiment, small[1], report)
+    text = " ".join(templates.render("index.html", **values).split())
+    assert "24 runs of the declared are missing" in text
+    assert "fewer than six evaluation seeds" in text
+    assert "Too few seeds to tell: optimizers" in text
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_where_every_tuning_run_diverged_nothing_is_concluded(small):
+    cells, comparisons = (pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in ("cells", "comparisons"))
+    lost = cells.assign(tuning_validation_loss=np.inf)
+    assert findings.of_problem("linear", comparisons, lost) is None
+    assert findings.of_problem("linear", comparisons, cells)["best"]["optimizer"] == "adam"

@@ -1,0 +1,37 @@
+import math
+
+import pytest
+
+from thalweg.reporting import templates
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.00123456, "0.00123"),
+        (0.0999999, "0.100"),
+        (1.0, "1.00"),
+        (19.04, "19.0"),
+        (4096.4, "4,096"),
+        (1.204e-7, "1.20 × 10⁻⁷"),
+        (9.99e7, "9.99 × 10⁷"),
+        (-0.5, "−0.500"),
+        (-2.5e-9, "−2.50 × 10⁻⁹"),
+        (0.0, "0"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (math.nan, "–"),
+        (None, "–"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value, text):
+    assert templates.number(value) == text
+
+
+@pytest.mark.parametrize("value", [1, 0.3, 0.0001, 0.001, 3e-5])
+def test_learning_rates_are_written_as_they_were_declared(value):
+    text = templates.rate(value)
+    mantissa, _, power = text.partition(" × 10")
+    exponent = int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
+    assert float(mantissa) * 10.0**exponent == pytest.approx(value)
+    assert "e" not in text

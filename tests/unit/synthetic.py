@@ -1,0 +1,197 @@
+"""Makes up an experiment with its results, in the layout that training leaves, without training anything.
+
+`python synthetic.py EXPERIMENT.yaml RESULTS` does the same for a whole experiment file, to look at its report.
+"""
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from thalweg.analysis.choose import choose, rates
+from thalweg.analysis.histories import counting_diverged, with_outcomes
+from thalweg.grid.experiment import Experiment, load
+from thalweg.grid.runs import Horizon, Run, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
+
+EXAMPLES = {"linear": 6, "sine": 100, "digits_cnn": 1078}
+CLASSIFIERS = ("digits_cnn",)
+HOSTILE = '<script>alert(1)</script> & 50 % of "quotes"'
+SMALL = f"""
+title: '{HOSTILE}'
+description: 'a <b>small</b> experiment & its results'
+problems:
+  linear: {{batch_sizes: [1, 6], epochs: 20}}
+  digits_cnn: {{batch_sizes: [512], epochs: 4}}
+optimizers:
+  sgd: {{class: SGD, learning_rates: 1e-2 .. 1}}
+  adam: {{class: Adam, learning_rates: 1e-3 .. 1e-1}}
+  doomed: {{class: SGD, momentum: 0.99, learning_rates: [1.0, 3.0]}}
+schedules:
+  constant: {{}}
+  cosine: {{class: CosineDecay, decay_steps: 100 %}}
+seeds: {{tuning: 3, evaluation: 7}}
+reproductions:
+  snippet_1:
+    says: 'says <i>19</i>'
+    problem: linear
+    optimizer: sgd
+    schedule: constant
+    learning_rate: 0.1
+    batch_size: 6
+"""
+BEST_RATE = {"sgd": 0.1, "momentum": 0.03, "nesterov": 0.03, "rmsprop": 0.003, "adam": 0.01, "adamw": 0.01}
+FLOOR = {"sgd": 3.0, "momentum": 1.3, "nesterov": 1.2, "rmsprop": 1.6, "adam": 1.0, "adamw": 1.02}
+
+
+def write_small(folder: Path) -> tuple[Path, Path]:
+    """A small experiment below `folder`; returns its file and its results. `doomed` always diverges."""
+    file = folder / "experiments" / "small.yaml"
+    for problem in ("linear", "digits_cnn"):
+        source = file.parent / "problems" / f"{problem}.py"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text("", encoding="utf-8")
+    file.write_text(SMALL, encoding="utf-8")
+    results = folder / "results" / "small"
+    write(load(file), results)
+    return file, results
+
+
+def write(experiment: Experiment, results: Path) -> None:
+    """The files of every job of the experiment, and its checks."""
+    for problem in experiment.problems:
+        check = check_of(problem)
+        path = results / "checks" / f"{problem}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(check), encoding="utf-8")
+        for optimizer in experiment.optimizers:
+            tuning = [(run, "tuning", None) for run in tuning_runs(experiment, problem, optimizer)]
+            runs, histories = write_job(experiment, results, "tuning", tuning)
+            chosen = choose(experiment, rates(counting_diverged(with_outcomes(runs, histories))))
+            by_cell = {(row.schedule, row.batch_size): row.learning_rate for row in chosen.itertuples()}
+            evaluation: list[tuple[Run, str, str | None]] = [
+                (run, "evaluation", None) for run in evaluation_runs(experiment, problem, optimizer, by_cell)
+            ]
+            for name, again in reproduction_runs(experiment, problem, optimizer).items():
+                evaluation += [(run, "reproduction", name) for run in again]
+            write_job(experiment, results, "evaluation", evaluation)
+
+
+def write_job(
+    experiment: Experiment, results: Path, stage: str, wanted: list[tuple[Run, str, str | None]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows, histories, measured = [], {}, {}
+    for run, stage_of_run, reproduction in wanted:
+        digest = hashlib.sha256(repr(run).encode()).hexdigest()
+        horizon = Horizon(EXAMPLES[run.problem], run.batch_size, experiment.problems[run.problem].epochs)
+        histories[digest] = pd.DataFrame(history(experiment, run, horizon)).assign(run=digest)
+        diverged_at = diverges(run, horizon)
+        rows.append(
+            {"run": digest, "stage": stage_of_run, "reproduction": reproduction, **run._asdict()}
+            | {"epochs": experiment.problems[run.problem].epochs}
+            | {"steps_per_epoch": horizon.steps_per_epoch, "steps": horizon.steps}
+            | {"outcome": "diverged" if diverged_at else "finished", "diverged_at": diverged_at}
+        )
+        measured[digest] = measurement(digest, horizon)
+    folder = results / "runs" / stage / wanted[0][0].problem / wanted[0][0].optimizer
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = pd.DataFrame(rows).astype({"diverged_at": "Int64", "reproduction": "str"})
+    history_frame = pd.concat(histories.values(), ignore_index=True)
+    metrics = [name for name in history_frame if "_" in name and name != "learning_rate"]
+    history_frame = history_frame.astype(dict.fromkeys(metrics, "float32"))
+    runs.to_parquet(folder / "runs.parquet", index=False)
+    history_frame.to_parquet(folder / "histories.parquet", index=False)
+    pd.DataFrame(measured.values()).to_parquet(folder / "measured.parquet", index=False)
+    return runs, history_frame
+
+
+def diverges(run: Run, horizon: Horizon) -> int | None:
+    """The step at which a run diverges: beyond ten times its optimizer's best rate, and by bad luck near it."""
+    if run.optimizer == "doomed":
+        return 2
+    excess = run.learning_rate / BEST_RATE[run.optimizer]
+    if excess > 9 or (excess > 2.5 and run.seed % 4 == 1):
+        return max(1, horizon.steps // 3)
+    return None
+
+
+def history(experiment: Experiment, run: Run, horizon: Horizon) -> Iterator[dict[str, Any]]:
+    noise = np.random.default_rng([run.seed, run.batch_size, len(run.schedule), len(run.optimizer)])
+    start = math.exp(0.2 * np.random.default_rng(run.seed).normal())
+    decades = math.log10(run.learning_rate / BEST_RATE.get(run.optimizer, 1))
+    schedule_gain = {"constant": 1.6, "staircase": 1.2}.get(run.schedule, 1.0)
+    floor = 1e-3 * FLOOR.get(run.optimizer, 1) * schedule_gain * math.exp(0.25 * noise.normal()) * 10**decades**2
+    end = diverges(run, horizon) or math.inf
+    for step in evaluation_steps(horizon.steps, experiment.problems[run.problem].evaluation_points):
+        if step >= end:
+            return
+        share = step / horizon.steps
+        loss = floor + (start - floor) * math.exp(-12 * share**0.6) * math.exp(0.05 * noise.normal())
+        row: dict[str, Any] = {"step": step, "epoch": step / horizon.steps_per_epoch}
+        row["learning_rate"] = float(np.float32(run.learning_rate * relative(run.schedule, share))) if step else None
+        for split, factor in (("train", 1.0), ("validation", 1.1), ("test", 1.2)):
+            row[f"{split}_loss"] = factor * loss
+            if run.problem in CLASSIFIERS:
+                row[f"{split}_accuracy"] = 1 / (1 + factor * loss)
+        if run.problem not in CLASSIFIERS:
+            row["probe_0"] = 19 * (1 - loss * noise.uniform(0.5, 1.5))
+        yield row
+
+
+def relative(schedule: str, share: float) -> float:
+    if schedule == "staircase":
+        return 0.96 ** math.floor(20 * share)
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * share))
+    if schedule == "warmup":
+        return 10 * share if share < 0.1 else 0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9))
+    return 1.0
+
+
+def measurement(digest: str, horizon: Horizon) -> dict[str, Any]:
+    return {
+        "run": digest,
+        "seconds": horizon.steps * 17e-6 * (1 + int(digest[:2], 16) / 512),
+        "cpu_model": "Example CPU @ 2.50GHz",
+        "instruction_set": "avx512",
+        "cores": 2,
+        "memory_gib": 8.0,
+        "os": "Linux 6.1",
+        "python": "3.11.2",
+        "tensorflow": "2.21.0",
+        "keras": "3.15.0",
+        "numpy": "2.3.0",
+        "device": "cpu",
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "dirty": digest.startswith("0"),
+        "command": "snakemake --cores 2",
+    }
+
+
+def check_of(problem: str) -> dict[str, Any]:
+    def split(name: str, examples: int) -> dict[str, Any]:
+        return {"examples": examples, "digest": hashlib.sha256(f"{problem} {name}".encode()).hexdigest()}
+
+    examples = EXAMPLES[problem]
+    validation = split("train", examples) if problem == "linear" else split("validation", examples // 3)
+    return {
+        "problem": problem,
+        "description": f"What {problem} is <i>about</i>.\n\nA second paragraph & more.",
+        "data": hashlib.sha256(problem.encode()).hexdigest(),
+        "splits": {"train": split("train", examples), "validation": validation, "test": split("test", 2 * examples)},
+        "input_shape": [8, 8, 1] if problem in CLASSIFIERS else [1],
+        "output_shape": [10] if problem in CLASSIFIERS else [1],
+        "parameters": 2 if problem == "linear" else 4353,
+        "loss": "sparse_categorical_crossentropy" if problem in CLASSIFIERS else "mean_squared_error",
+        "metrics": ["accuracy"] if problem in CLASSIFIERS else [],
+        "probe": None if problem in CLASSIFIERS else {"inputs": [[10.0]], "targets": [[19.0]]},
+    }
+
+
+if __name__ == "__main__":
+    write(load(Path(sys.argv[1])), Path(sys.argv[2]))

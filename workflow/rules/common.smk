@@ -1,0 +1,16 @@
+# What the rules share.
+
+from thalweg.store import SHARDS
+
+
+def trained_from(w, *parts):
+    """Digest of what a training job is made from: its own parts, and those that every job shares."""
+    own = [PARTS["problems"][w.problem], PARTS["optimizers"][w.optimizer]]
+    shared = [PARTS["schedules"], PARTS["software"], job_digest("thalweg.training.job")]
+    return digest([own, shared, parts])
+
+
+def shard(stage):
+    """The files that a training job leaves of its runs."""
+    folder = f"{RESULTS}/runs/{stage}/{{problem}}/{{optimizer}}"
+    return {name: f"{folder}/{name}.parquet" for name in SHARDS}
