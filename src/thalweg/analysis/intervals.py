@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 FEWEST = 6
 """With fewer values no 95 % interval of the median exists: all five lie on one side of it in 2 of 2⁵ samples, 6 %."""
@@ -70,7 +70,8 @@ def median_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     """
     if len(values) < FEWEST:
         return np.nan, np.nan
-    outer = int(stats.binom.ppf((1 - LEVEL) / 2, len(values), 0.5))
+    below = special.bdtr(np.arange(len(values)), len(values), 0.5)
+    outer = int(np.searchsorted(below, (1 - LEVEL) / 2))
     ordered = np.sort(values)
     return float(ordered[outer - 1]), float(ordered[-outer])
 
