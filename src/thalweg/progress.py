@@ -109,29 +109,27 @@ def read(results: Path, experiment: Experiment, since: float = 0.0) -> list[Prog
 def overall(experiment: Experiment, jobs: Iterable[Progress], workers: int) -> str:
     """One line: `article: 3,120 of 5,982 runs done, 2,862 left, about 4 min to go`."""
     jobs = list(jobs)
-    total, done = declared(experiment), sum(job.done for job in jobs)
-    line = f"{experiment.name}: {done:,} of {total:,} runs done, {total - done:,} left"
-    left = seconds_left(experiment, jobs)
-    return line if left is None else f"{line}, about {duration(left / workers)} to go"
+    total, done = sum(declared(experiment).values()), sum(job.done for job in jobs)
+    left = {problem: seconds_left(experiment, problem, jobs) for problem in experiment.problems}
+    unknown = [problem for problem, seconds in left.items() if seconds is None]
+    if unknown:
+        time_left = f"time left not known before {' and '.join(unknown)} began"
+    else:
+        time_left = f"about {duration(sum(seconds or 0 for seconds in left.values()) / workers)} to go"
+    return f"{experiment.name}: {done:,} of {total:,} runs done, {total - done:,} left, {time_left}"
 
 
-def seconds_left(experiment: Experiment, jobs: list[Progress]) -> float | None:
-    """Core-seconds that the missing runs will take, or None while no run has been trained to judge by.
+def seconds_left(experiment: Experiment, problem: str, jobs: list[Progress]) -> float | None:
+    """Core-seconds that a problem's missing runs will take if they take what its trained ones took on average.
 
-    A problem's runs are expected to take what they took so far; one that has not begun, what a run took on average.
+    None where runs are missing and none has been trained to judge by.
     """
-    trained = sum(job.trained for job in jobs)
-    if not trained:
-        return None
-    average = sum(job.seconds for job in jobs) / trained
-    left = 0.0
-    for problem, grid in experiment.problems.items():
-        own = [job for job in jobs if job.problem == problem]
-        alone = experiment.model_copy(update={"problems": {problem: grid}, "reproductions": {}})
-        own_trained = sum(job.trained for job in own)
-        each = sum(job.seconds for job in own) / own_trained if own_trained else average
-        left += each * max(0, declared(alone) - sum(job.done for job in own))
-    return left
+    own = [job for job in jobs if job.problem == problem]
+    asked = sum(count for (of_problem, _), count in declared(experiment).items() if of_problem == problem)
+    missing, trained = asked - sum(job.done for job in own), sum(job.trained for job in own)
+    if missing <= 0:
+        return 0.0
+    return missing * sum(job.seconds for job in own) / trained if trained else None
 
 
 def duration(seconds: float) -> str:

@@ -166,7 +166,7 @@ def test_mistakes_that_keras_finds_are_all_told_at_once(workspace):
     text = text.replace("schedules:", "  adan: {class: Adan, learning_rates: [0.1]}\nschedules:")
     workspace.tiny.write_text(text + "  \n")
     printed = workspace.run(fails=True)
-    assert "tiny has 3 mistakes; nothing was trained:" in printed
+    assert "experiments/tiny.yaml has 3 mistakes; nothing was trained:" in printed
     assert "problems.linear.batch_sizes: 7 is more than the 6 training examples" in printed
     assert "optimizers.sgd: momentun: SGD takes no such argument (did you mean momentum?)" in printed
     assert "optimizers.adan: class: Adan is not in keras.optimizers (did you mean Adam?)" in printed

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from thalweg.analysis import MEASURED, TABLES, dictionary, histories, intervals
 from thalweg.analysis.choose import CELL, choose, rates
 from thalweg.grid.experiment import Experiment, load
+from thalweg.grid.runs import declared
 
 RESOLUTION = float(np.finfo(np.float32).eps) ** 2
 """Losses are compared as if none were lower: a squared error in single precision tells no smaller ones apart."""
@@ -226,22 +227,11 @@ def reproductions(
 
 def counts(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     """A row a problem and stage: how many runs were declared, finished, diverged, and are missing."""
-    seeds, schedule_count = experiment.seeds, len(experiment.schedules)
-    rate_count = sum(len(optimizer.learning_rates) for optimizer in experiment.optimizers.values())
     there = runs.groupby(["problem", "stage", "outcome"]).size().to_dict()
     rows = []
-    for problem, grid in experiment.problems.items():
-        named = sum(one.problem == problem for one in experiment.reproductions.values())
-        blocks = len(grid.batch_sizes) * schedule_count
-        declared = {
-            "tuning": blocks * rate_count * len(seeds.tuning),
-            "evaluation": blocks * len(experiment.optimizers) * len(seeds.evaluation),
-            "reproduction": named * len(seeds.evaluation),
-        }
-        for stage, number in declared.items():
-            finished, diverged = (there.get((problem, stage, outcome), 0) for outcome in ("finished", "diverged"))
-            missing = number - finished - diverged
-            rows.append((problem, stage, number, finished, diverged, missing))
+    for (problem, stage), number in declared(experiment).items():
+        finished, diverged = (there.get((problem, stage, outcome), 0) for outcome in ("finished", "diverged"))
+        rows.append((problem, stage, number, finished, diverged, number - finished - diverged))
     return pd.DataFrame(rows, columns=["problem", "stage", "declared", "finished", "diverged", "missing"])
 
 

@@ -180,6 +180,10 @@ class Experiment(_Section):
     seeds: Seeds
     reproductions: dict[Name, Reproduction] = {}
 
+    @property
+    def file(self) -> Path:
+        return self.directory / f"{self.name}.yaml"
+
     def problem_file(self, problem: str) -> Path:
         return self.directory / "problems" / f"{problem}.py"
 
@@ -284,5 +288,10 @@ def _line(location: yaml_file.Location, lines: dict[yaml_file.Location, int]) ->
 
 
 def _message(path: Path, mistakes: list[tuple[int, str]]) -> str:
+    return in_one_message(path, [f"line {line}: {text}" for line, text in mistakes])
+
+
+def in_one_message(path: Path, mistakes: list[str]) -> str:
+    """What is wrong with an experiment, all of it, for the terminal."""
     heading = f"{path} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}; nothing was trained:"
-    return "\n".join([heading, *(f"  line {line}: {text}" for line, text in mistakes)])
+    return "\n".join([heading, *(f"  {mistake}" for mistake in mistakes)])

@@ -86,13 +86,18 @@ def reproduction_runs(experiment: Experiment, problem: str, optimizer: str) -> d
     }
 
 
-def declared(experiment: Experiment) -> int:
-    """How many runs the experiment asks for, a run that is asked for twice counted twice."""
+def declared(experiment: Experiment) -> dict[tuple[str, str], int]:
+    """How many runs the experiment asks for, by problem and stage; a run that is asked for twice counts twice."""
+    seeds = {"tuning": len(experiment.seeds.tuning), "evaluation": len(experiment.seeds.evaluation)}
     rates = sum(len(optimizer.learning_rates) for optimizer in experiment.optimizers.values())
-    per_schedule = rates * len(experiment.seeds.tuning) + len(experiment.optimizers) * len(experiment.seeds.evaluation)
-    batch_sizes = sum(len(problem.batch_sizes) for problem in experiment.problems.values())
-    grid = batch_sizes * len(experiment.schedules) * per_schedule
-    return grid + len(experiment.reproductions) * len(experiment.seeds.evaluation)
+    counts = {}
+    for problem, grid in experiment.problems.items():
+        pairs = len(grid.batch_sizes) * len(experiment.schedules)
+        reproduced = sum(one.problem == problem for one in experiment.reproductions.values())
+        counts[problem, "tuning"] = pairs * rates * seeds["tuning"]
+        counts[problem, "evaluation"] = pairs * len(experiment.optimizers) * seeds["evaluation"]
+        counts[problem, "reproduction"] = reproduced * seeds["evaluation"]
+    return counts
 
 
 def evaluation_steps(steps: int, points: int) -> list[int]:

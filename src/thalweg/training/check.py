@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import store
-from thalweg.grid.experiment import Experiment, load, nearest
+from thalweg.grid.experiment import Experiment, in_one_message, load, nearest
 from thalweg.grid.runs import Horizon, schedule_arguments
 from thalweg.training import devices, settings
 
@@ -55,8 +55,7 @@ def check_grid(experiment: Experiment, results: Path) -> None:
         if check["mistakes"]:
             # A mistake may lie outside what Snakemake sees, so that problem is to be looked at again.
             store.check_file(results, name).unlink(missing_ok=True)
-    heading = f"{experiment.name} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}; nothing was trained:"
-    print("\n".join([heading, *(f"  {mistake}" for mistake in mistakes)]), flush=True)
+    print(in_one_message(experiment.file, mistakes), flush=True)
     sys.exit(1)
 
 

@@ -37,13 +37,14 @@ def test_every_cell_is_tuned_and_evaluated_on_other_seeds():
 
 
 def test_declared_counts_every_run():
-    asked = 0
+    asked = dict.fromkeys(runs.declared(ARTICLE), 0)
     for problem in ARTICLE.problems:
         for optimizer in ARTICLE.optimizers:
             chosen = {(cell.schedule, cell.batch_size): 0.01 for cell in runs.cells(ARTICLE, problem, optimizer)}
-            asked += len(runs.tuning_runs(ARTICLE, problem, optimizer))
-            asked += len(runs.evaluation_runs(ARTICLE, problem, optimizer, chosen))
-            asked += sum(len(some) for some in runs.reproduction_runs(ARTICLE, problem, optimizer).values())
+            reproduced = runs.reproduction_runs(ARTICLE, problem, optimizer).values()
+            asked[problem, "tuning"] += len(runs.tuning_runs(ARTICLE, problem, optimizer))
+            asked[problem, "evaluation"] += len(runs.evaluation_runs(ARTICLE, problem, optimizer, chosen))
+            asked[problem, "reproduction"] += sum(len(some) for some in reproduced)
     assert runs.declared(ARTICLE) == asked
 
 
