@@ -27,7 +27,7 @@ def run_file(store: Path, digest: str) -> Path:
 
 
 def write_run(store: Path, digest: str, record: Record) -> None:
-    body = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
     write_whole(run_file(store, digest), hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 

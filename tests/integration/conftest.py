@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "profiles", "experiments", "reports", "src")
+PARTS = ("Snakefile", "environment.yml", "workflow", "profiles", "experiments", "reports", "src")
 
 TINY = """\
 title: A tiny experiment
