@@ -35,13 +35,13 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             strokes = of_row[name].astype(float).dropna()
             axis.plot(strokes, np.full(len(strokes), place), "|", color=style.MUTED, markersize=7, alpha=0.6)
             axis.plot([lower, min(upper, limits[1])], [place, place], color=line.colour, linewidth=2.4, alpha=0.75)
-            axis.plot(
-                [value] if np.isfinite(value) else [],
-                [place] if np.isfinite(value) else [],
-                line.marker,
-                color=line.colour,
-                markersize=6.5,
-            )
+            if np.isfinite(value):
+                within = max(value, limits[0]) if metric == "test_loss" else value
+                axis.plot([within], [place], line.marker, color=line.colour, markersize=6.5, clip_on=False)
+                if within != value:
+                    # A logarithmic axis has no place for zero, so its mark stands at the end of the axis.
+                    below = "0" if value == 0 else f"{value:.0e}"
+                    axis.annotate(below, (within, place), (7, 3), textcoords="offset points", fontsize=6.5)
             if row.diverged:
                 text = f"{row.diverged} of {row.n} diverged"
                 axis.annotate(
