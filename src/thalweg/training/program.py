@@ -44,7 +44,7 @@ class Trajectory(NamedTuple):
 
     `steps` (points,) are the evaluation points that were reached, `records` (points, columns) the values there and
     `batch_losses` (points,) the loss on the batch of the latest step, NaN before the first. `diverged_at` is the step
-    at which a loss was no longer finite, if one was. `state` is where the run ended.
+    at which a loss, or anything recorded, was no longer finite, if it was. `state` is where the run ended.
     """
 
     steps: np.ndarray
@@ -133,12 +133,14 @@ def compile_program(
         examples, splits, probes = data
 
         def advance(size: int, carried: Any) -> Any:
+            """Train on the next `size` examples. Carried: state, steps, examples used, latest loss, all finite."""
             state, step, used, _, _ = carried
             rows = tf.slice(order, [used], [size])
             state, loss = update(state, Split(*(tf.gather(array, rows) for array in examples)), rates[step])
             return state, step + 1, used + size, loss, tf.math.is_finite(loss)
 
         def segment(index: tf.Tensor, carried: Any, records: tf.TensorArray) -> Any:
+            """One row of the plan. A run that is no longer finite takes no further step."""
             full, partial, evaluated = tf.unstack(plan[index])
             last = carried[1] + full
             carried = tf.while_loop(

@@ -134,3 +134,15 @@ def test_a_seed_gives_every_optimizer_the_same_weights_and_another_seed_others()
     for other in weights[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
     assert not np.array_equal(weights[0][0], program.instantiate(make(), "SGD", {}, 2).state.trainable[0])
+
+
+def test_mixed_precision_trains_in_full_precision_weights():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = train(make(), xla=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full = train(make(), xla=False)
+    assert all(weights.dtype == np.float32 for weights in mixed.state.trainable)
+    assert not same(mixed, full)
+    assert mixed.records[-1, 0] == pytest.approx(full.records[-1, 0], rel=0.2)
