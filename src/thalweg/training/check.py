@@ -154,10 +154,14 @@ def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:
     """Make each optimizer as training will."""
     import keras
 
+    from thalweg.training.optimizers import NOT_YET
+
     every = set(inspect.signature(keras.Optimizer).parameters) - {"kwargs"}
     for name, optimizer in experiment.optimizers.items():
         key = f"optimizers.{name}"
         found, mistakes = named_class(optimizer, keras.optimizers, keras.Optimizer, every)
+        asked = {optimizer.class_name, *(name for name, value in optimizer.arguments.items() if value)}
+        mistakes += [f"{thing}: is not supported, for {NOT_YET[thing]}" for thing in NOT_YET if thing in asked]
         if found:
             try:
                 found(learning_rate=1.0, **optimizer.arguments)

@@ -28,6 +28,13 @@ DISTRIBUTED = (
 )
 """The methods that Keras's mixin for tf.distribute overrides."""
 
+NOT_YET = {
+    "ScheduleFreeAdamW": "its update in the compiled program is not that of Keras",
+    "gradient_accumulation_steps": "the compiled program cannot carry what Keras accumulates",
+    "use_ema": "Keras replaces the weights by their average when training ends, and the compiled program does not",
+}
+"""Classes and arguments of Keras's optimizers that would train, but not as in Keras; they are refused by name."""
+
 
 def find_class(name: str, library: ModuleType) -> Any:
     """The class of that name in a Keras module, or a user's `module:Class`. Raises AttributeError or ImportError."""
