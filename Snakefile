@@ -7,17 +7,18 @@ import time
 from pathlib import Path
 
 from thalweg import launch
-from thalweg.grid.experiment import ExperimentError, load
+from thalweg.grid.experiment import ExperimentError, find, load
 from thalweg.grid.identity import digest, job_digest
+from thalweg.progress import Job
 
 HERE = Path(os.path.relpath(workflow.basedir))
-NAME = str(config.get("experiment", "article"))
-EXPERIMENT_FILE = str(HERE / "experiments" / f"{NAME}.yaml")
+NAME = str(config.get("experiment") or "article")
 try:
+    EXPERIMENT_FILE = str(find(HERE / "experiments", NAME))
     EXPERIMENT = load(Path(EXPERIMENT_FILE))
+    PARTS = launch.parts(EXPERIMENT)
 except ExperimentError as error:
     sys.exit(str(error))
-PARTS = launch.parts(EXPERIMENT)
 RESULTS = f"results/{NAME}"
 STORE = "results/store"
 BEGAN = time.time()
@@ -30,7 +31,18 @@ wildcard_constraints:
 
 onstart:
     global held
-    held = launch.begin(Path(RESULTS), workflow.cores or workflow.nodes or 1)
+    stages = {"tune": "tuning", "evaluate": "evaluation"}
+    starting = [
+        Job(stages[job.rule.name], job.wildcards.problem, job.wildcards.optimizer)
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name in stages
+    ]
+    try:
+        held = launch.begin(
+            Path(RESULTS), workflow.cores or workflow.nodes or 1, starting
+        )
+    except RuntimeError as error:
+        sys.exit(str(error))
 
 
 onsuccess:
@@ -41,12 +53,26 @@ onerror:
     print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
 
 
-rule all:
-    input:
-        f"{RESULTS}/report/index.html",
+if workflow.is_main_process and not workflow.dryrun:
+    for told in launch.set_aside_damaged(Path(RESULTS)):
+        print(told, file=sys.stderr)
 
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/check.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/report.smk"
+
+
+# Every file is asked for, since Snakemake does not miss what lies on the way to a report that is there.
+rule all:
+    default_target: True
+    input:
+        expand(
+            [*rules.tune.output, *rules.choose.output, *rules.evaluate.output],
+            problem=EXPERIMENT.problems,
+            optimizer=EXPERIMENT.optimizers,
+        ),
+        rules.tables.output,
+        expand(rules.figure.output, figure=FIGURES),
+        rules.report.output,

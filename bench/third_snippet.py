@@ -76,7 +76,7 @@ def thalweg() -> Callable[[], None]:
     from thalweg.grid.runs import Horizon, evaluation_steps, schedule_arguments
     from thalweg.training import settings
 
-    settings.start_tensorflow(threads=1, precision="float32", deterministic=False)
+    settings.start_tensorflow()
     from thalweg.training import problem as problems
     from thalweg.training import program, schedules, seeds
 

@@ -1,53 +1,117 @@
 """What the Snakefile needs beside its rules: what jobs are made from, the lock, and what a launch has cost."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import resource
 import shlex
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from thalweg import progress, provenance
-from thalweg.grid.experiment import Experiment
+from thalweg.grid.experiment import Experiment, ExperimentError, in_one_message
 from thalweg.grid.identity import class_source, computing, digest, source_digest
 
 
 def parts(experiment: Experiment) -> dict[str, Any]:
     """What each section of an experiment comes to, with the sources that it names: as much as a job's result can
-    depend on. A job's parameter is a digest of the parts that it uses, so that it runs again when they change."""
+    depend on. A job's parameter is a digest of the parts that it uses, so that it runs again when they change.
 
-    def configured(section: str) -> dict[str, Any]:
-        return {
-            name: [one.model_dump(mode="json"), class_source(one.class_name, experiment.directory)]
-            for name, one in getattr(experiment, section).items()
-        }
+    Raises ExperimentError with every source that is missing or cannot be read.
+    """
+    mistakes = []
+
+    def source(key: str, read: Callable[..., str | None], *arguments: Any) -> str | None:
+        try:
+            return read(*arguments, experiment.directory)
+        except SyntaxError as error:
+            mistakes.append(f"{key}: {error.filename}, line {error.lineno}: {error.msg}")
+        except (ImportError, OSError, ValueError) as error:
+            mistakes.append(f"{key}: {error}")
+        return None
 
     plain = experiment.model_dump(mode="json", exclude={"directory"})
+    sources = {
+        "problems": {
+            name: source(f"problems.{name}", source_digest, experiment.problem_file(name))
+            for name in experiment.problems
+        },
+        **{
+            section: {
+                name: source(f"{section}.{name}.class", class_source, one.class_name)
+                for name, one in getattr(experiment, section).items()
+            }
+            for section in ("optimizers", "schedules")
+        },
+    }
+    if mistakes:
+        raise ExperimentError(in_one_message(experiment.file, mistakes))
     return {
         **plain,
-        "problems": {
-            name: [grid, source_digest(experiment.problem_file(name), experiment.directory)]
-            for name, grid in plain["problems"].items()
+        **{
+            section: {name: [plain[section][name], code] for name, code in of_section.items()}
+            for section, of_section in sources.items()
         },
-        "optimizers": configured("optimizers"),
-        "schedules": configured("schedules"),
         "software": computing(),
+        "surroundings": surroundings(experiment),
     }
+
+
+def surroundings(experiment: Experiment) -> str:
+    """Digest of what a problem may be made of beside its code: data files, texts and every installed package."""
+    files = [
+        file
+        for file in sorted(experiment.directory.rglob("*"))
+        if file.is_file() and file.suffix not in (".yaml", ".pyc")
+    ]
+    installed = {package.name: package.version for package in importlib.metadata.distributions()}
+    contents = [[str(file.relative_to(experiment.directory)), _file_digest(file)] for file in files]
+    return digest([contents, installed])
+
+
+def _file_digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def folder_digest(folder: Path) -> str:
     """Digest of the files in a folder, such as the report's templates, by their names and content."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return digest([[str(file.relative_to(folder)), hashlib.sha256(file.read_bytes()).hexdigest()] for file in files])
+    return digest([[str(file.relative_to(folder)), _file_digest(file)] for file in files])
 
 
-def begin(results: Path, workers: int) -> FileLock:
+def set_aside_damaged(results: Path) -> list[str]:
+    """Move aside the outputs of finished jobs that cannot be read, which Snakemake never opens again, and name them."""
+    told = []
+    for file in sorted([*results.glob("**/*.parquet"), *results.glob("c*/**/*.json"), *results.glob("checked.json")]):
+        if not _readable(file):
+            file.replace(file.with_name(f"{file.name}.damaged"))
+            told.append(f"{file} is damaged; set aside as {file.name}.damaged, and made again")
+    return told
+
+
+def _readable(file: Path) -> bool:
+    """Whether a Parquet file has its beginning and its end, or a JSON file can be read."""
+    content = file.read_bytes()
+    if file.suffix == ".parquet":
+        return len(content) > 8 and content[:4] == content[-4:] == b"PAR1"
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
+
+
+def begin(results: Path, workers: int, starting: Iterable[progress.Job]) -> FileLock:
     """Hold an experiment's results until this process ends, and tell its jobs how many run at once.
+
+    What is known of the progress of the `starting` jobs is of an earlier launch, and is forgotten.
 
     The operating system frees the lock when the process ends, however it ends, so that none is left behind. Raises
     RuntimeError, naming the holder, if another process holds the results.
@@ -64,6 +128,8 @@ def begin(results: Path, workers: int) -> FileLock:
         raise RuntimeError(f"{results} is being worked on by {who}; wait until it is done, or end it") from None
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     holder.write_text(json.dumps({"process": os.getpid(), "command": command(), "since": since}))
+    for job in starting:
+        progress.progress_file(results, job).unlink(missing_ok=True)
     # A command's own Python comes first, so that jobs find the packages that the Snakefile was read with.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ[provenance.COMMAND_VARIABLE] = command()
@@ -88,9 +154,9 @@ def summary(experiment: Experiment, results: Path, since: float) -> str:
     }
     seconds["checks, tables, figures and report"] = children.ru_utime + children.ru_stime - sum(seconds.values())
     seconds["Snakemake"] = own.ru_utime + own.ru_stime
-    trained, asked = sum(job.trained for job in jobs), sum(job.total for job in jobs)
+    trained, found = sum(job.trained for job in jobs), sum(job.found for job in jobs)
     return (
-        f"{experiment.name}: {trained:,} runs trained, {asked - trained:,} taken from the store, "
+        f"{experiment.name}: {trained:,} runs trained, {found:,} found in the store, "
         f"in {progress.duration(time.time() - since)}\n"
         f"core-seconds: {', '.join(f'{name} {value:.0f}' for name, value in seconds.items())}; "
         f"{sum(seconds.values()):.0f} in all"

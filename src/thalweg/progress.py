@@ -35,11 +35,14 @@ class Job(NamedTuple):
 
 @dataclass
 class Progress:
-    """How far a job is. `seconds` is its time so far, `cpu` its core-seconds by what they were spent on."""
+    """How far a job is. Of the runs that it is asked for, `total` with repetitions, `done` are there; `found` were in
+    the store and `trained` were not, each counted once. `seconds` is its time so far, `cpu` its core-seconds by what
+    they were spent on."""
 
     problem: str
     total: int
-    done: int = 0
+    done: int
+    found: int
     trained: int = 0
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
@@ -48,10 +51,11 @@ class Progress:
 class Reporter:
     """Keeps a job's progress file, and tells the terminal from time to time."""
 
-    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int):
+    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, done: int, found: int):
         self._results, self._experiment, self._job = results, experiment, job
-        self._began = self._told = time.monotonic()
-        self._progress = Progress(job.problem, total, cpu={"starting": time.process_time()})
+        self._began = time.monotonic()
+        self._progress = Progress(job.problem, total, done, found, cpu={"starting": time.process_time()})
+        self._write()
 
     def tell(self, message: str) -> None:
         print(f"[{self._job.stage} {self._job.problem} × {self._job.optimizer}] {message}", flush=True)

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 
+import numpy as np
 import pandas as pd
 
 NO_REPORT = ("--until", "tables")
@@ -18,7 +19,7 @@ RUNS = 2 * 1 * 3 * 2 + 2 * 1 * 6
 def test_a_fresh_project_ends_in_a_report(finished, printed):
     assert (finished.results / "tiny/report/index.html").is_file()
     assert f"tiny: {RUNS} of {RUNS} runs done, 0 left" in printed
-    assert f"{RUNS} runs trained, 0 taken from the store" in printed
+    assert f"{RUNS} runs trained, 0 found in the store" in printed
     assert re.search(r"core-seconds: training \d+, starting and compiling \d+, .*Snakemake \d+; \d+ in all", printed)
     assert "profiles/default" in printed, "Snakemake must find the default profile by itself"
     runs = pd.read_parquet(finished.results / "tiny/tables/runs.parquet")
@@ -41,7 +42,7 @@ def test_an_added_optimizer_trains_its_own_runs_only(finished):
     after = finished.stored()
     assert {run: after[run] for run in before} == before
     assert len(after) == 2 * len(before)
-    assert f"{RUNS} runs trained, {RUNS} taken from the store" in printed
+    assert f"{RUNS} runs trained, {RUNS} found in the store" in printed
     assert f"tiny: {2 * RUNS} of {2 * RUNS} runs done, 0 left" in printed
 
 
@@ -56,7 +57,7 @@ def test_added_seeds_schedules_and_batch_sizes_train_what_is_new(finished):
     after = finished.stored()
     assert {run: after[run] for run in before} == before
     wanted = 3 * 2 * 3 * 2 + 3 * 2 * 7
-    assert f"{wanted - RUNS} runs trained, {RUNS} taken from the store" in printed
+    assert f"{wanted - RUNS} runs trained, {RUNS} found in the store" in printed
 
 
 def test_statistics_and_templates_train_nothing(finished):
@@ -82,7 +83,7 @@ def test_a_change_of_the_training_code_or_the_problem_trains_again(finished):
     before = finished.stored()
     problem = finished.root / "experiments/problems/linear.py"
     problem.write_text(problem.read_text().replace("2 * x - 1)", "2 * x - 2)"))
-    assert f"{RUNS} runs trained, 0 taken from the store" in finished.run(*NO_REPORT)
+    assert f"{RUNS} runs trained, 0 found in the store" in finished.run(*NO_REPORT)
     after = finished.stored()
     assert len(after) == 2 * RUNS
     assert {run: after[run] for run in before} == before
@@ -105,9 +106,10 @@ def test_bits_depend_on_nothing_but_the_experiment(make_workspace, finished):
         TF_DETERMINISTIC_OPS="1",
         KERAS_BACKEND="jax",
         XLA_FLAGS="--xla_cpu_enable_fast_math=true",
+        ONEDNN_MAX_CPU_ISA="SSE41",
     )
     ours, theirs = finished.content(), other.content()
-    assert {"report/figures/convergence_linear.svg", "tables/cells.csv"} < ours.keys()
+    assert {"report/figures/linear/convergence.svg", "tables/cells.csv"} < ours.keys()
     apart = {name for name in ours if "provenance" in name or name.endswith(".html")}
     assert {name for name in ours if ours[name] != theirs.get(name)} <= apart, "only the commands are others"
 
@@ -138,13 +140,46 @@ def test_a_damaged_run_is_found_named_and_trained_again(finished):
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     printed = finished.run("--forcerun", "tune", *NO_REPORT)
-    assert f"1 runs trained, {RUNS - 1} taken from the store" in printed
+    assert f"1 runs trained, {RUNS - 1} found in the store" in printed
     logs = "".join(log.read_text() for log in finished.results.glob("tiny/logs/*/linear/sgd.log"))
     assert f"{file.name} is damaged" in logs
     before, after = (json.loads(content.partition(b"\n")[2]) for content in (whole, file.read_bytes()))
     assert before.pop("measured")
     assert after.pop("measured")
     assert after == before
+
+
+def test_what_was_deleted_or_damaged_is_made_again(finished):
+    before, stored = finished.content(), finished.stored()
+    (finished.results / "tiny/report/figures/linear/convergence.svg").unlink()
+    (finished.results / "tiny/report/tables/cells.csv").unlink()
+    shard = finished.results / "tiny/runs/evaluation/linear/sgd/histories.parquet"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    printed = finished.run()
+    assert f"0 runs trained, {RUNS // 2} found in the store" in printed
+    assert f"{shard.relative_to(finished.root)} is damaged; set aside" in printed
+    shard.with_name(f"{shard.name}.damaged").unlink()
+    assert finished.content() == before
+    assert finished.stored() == stored
+
+
+def test_changed_data_train_again_and_a_changed_description_is_told(finished):
+    problem = finished.root / "experiments/problems/linear.py"
+    data = finished.root / "experiments/problems/linear.npy"
+    np.save(data, np.float32([[-3.0], [-1.0], [1.0], [3.0], [5.0], [7.0]]))
+    text = problem.read_text().replace("2 * x - 1)", "np.load(__file__[:-2] + 'npy'))")
+    problem.write_text(text.replace("Six points of", "Half a dozen points of"))
+    finished.run(*NO_REPORT)
+    np.save(data, np.float32([[-3.0], [-1.0], [1.0], [3.0], [5.0], [8.0]]))
+    assert f"{RUNS} runs trained, 0 found in the store" in finished.run()
+    assert "Half a dozen points of" in (finished.results / "tiny/report/index.html").read_text()
+
+
+def test_a_job_that_fails_says_why_on_the_terminal(workspace):
+    workspace.tiny.write_text(workspace.tiny.read_text().replace("epochs: 20", "epochs: 20, device: gpu"))
+    printed = workspace.run(fails=True, CUDA_VISIBLE_DEVICES="")
+    assert "device: gpu is declared, but this machine shows none; write device: auto or cpu" in printed
+    assert "its whole log is results/tiny/logs/tuning/linear/sgd.log" in printed
 
 
 def test_mistakes_in_the_file_are_all_told_at_once(workspace):

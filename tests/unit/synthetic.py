@@ -110,6 +110,20 @@ def write_job(
     return runs, history_frame
 
 
+def lose_everything(results: Path) -> None:
+    """Make every run of `results` one that diverged at step 0 and has no row in the histories.
+
+    Evaluation runs then are at the smallest rate, which is chosen where all diverged.
+    """
+    for path in results.rglob("runs.parquet"):
+        runs = pd.read_parquet(path).assign(outcome="diverged", diverged_at=0)
+        tuning = pd.read_parquet(results / "runs" / "tuning" / path.relative_to(results / "runs" / path.parts[-4]))
+        runs["learning_rate"] = runs["learning_rate"].mask(runs["stage"] == "evaluation", tuning["learning_rate"].min())
+        runs.astype({"diverged_at": "Int64"}).to_parquet(path, index=False)
+        histories = path.with_name("histories.parquet")
+        pd.read_parquet(histories).iloc[:0].to_parquet(histories, index=False)
+
+
 def diverges(run: Run, horizon: Horizon) -> int | None:
     """The step at which a run diverges: beyond ten times its optimizer's best rate, and by bad luck near it."""
     if run.optimizer == "doomed":

@@ -10,7 +10,7 @@ TOTAL = {"linear": 2 * 2 * (6 * 2 + 2 * 6), "sine": 1 * 2 * (6 * 2 + 2 * 6) + 6,
 
 
 def job(problem, done, seconds):
-    return progress.Progress(problem, total=100, done=done, trained=done, seconds=seconds)
+    return progress.Progress(problem, total=100, done=done, found=0, trained=done, seconds=seconds)
 
 
 def test_time_left_is_told_once_every_problem_has_begun():

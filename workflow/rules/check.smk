@@ -15,13 +15,16 @@ rule check_problem:
             [
                 job_digest("thalweg.training.check"),
                 PARTS["problems"][w.problem],
+                PARTS["reproductions"],
+                PARTS["surroundings"],
                 PARTS["software"],
             ]
         ),
         results=lambda w: RESULTS,
     shell:
         "python -m thalweg.training.check --experiment {input.experiment:q}"
-        " --problem {wildcards.problem} --results {params.results} 2> {log:q}"
+        " --problem {wildcards.problem} --results {params.results}"
+        f"{TO_LOG}"
 
 
 rule check:
@@ -45,4 +48,5 @@ rule check:
         ),
         results=lambda w: RESULTS,
     shell:
-        "python -m thalweg.training.check --experiment {input.experiment:q} --results {params.results} 2> {log:q}"
+        "python -m thalweg.training.check --experiment {input.experiment:q} --results {params.results}"
+        + TO_LOG

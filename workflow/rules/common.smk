@@ -2,6 +2,9 @@
 
 from thalweg.store import SHARDS
 
+# What a job writes to its standard error goes to its log; if it fails, the end of that goes to the terminal.
+TO_LOG = " 2> {log:q} || (tail --lines=15 {log:q}; echo 'This job failed; its whole log is {log}'; exit 1)"
+
 
 def trained_from(w, *parts):
     """Digest of what a training job is made from: its own parts, and those that every job shares."""

@@ -38,7 +38,8 @@ rule tables:
         results=lambda w: RESULTS,
     shell:
         "python -m thalweg.analysis.tables --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.results}/tables 2> {log:q}"
+        " --output {params.results}/tables"
+        f"{TO_LOG}"
 
 
 rule figure:
@@ -47,7 +48,7 @@ rule figure:
         experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(
-            f"{RESULTS}/report/figures/{{{{figure}}}}_{{problem}}.{{form}}",
+            f"{RESULTS}/report/figures/{{problem}}/{{{{figure}}}}.{{form}}",
             problem=EXPERIMENT.problems,
             form=["svg", "pdf", "csv", "json"],
         ),
@@ -69,7 +70,8 @@ rule figure:
         results=lambda w: RESULTS,
     shell:
         "python -m thalweg.reporting.figures {wildcards.figure} --experiment {input.experiment:q}"
-        " --tables {params.results}/tables --output {params.results}/report/figures 2> {log:q}"
+        " --tables {params.results}/tables --output {params.results}/report/figures"
+        + TO_LOG
 
 
 rule report:
@@ -82,6 +84,10 @@ rule report:
         index=f"{RESULTS}/report/index.html",
         cost=f"{RESULTS}/report/cost.html",
         style=f"{RESULTS}/report/style.css",
+        tables=expand(
+            f"{RESULTS}/report/tables/{{table}}.csv",
+            table=[*TABLES, f"{MEASURED}/seconds", "dictionary"],
+        ),
     log:
         f"{RESULTS}/logs/report.log",
     conda:
@@ -97,4 +103,5 @@ rule report:
         results=lambda w: RESULTS,
     shell:
         "python -m thalweg.reporting.pages --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.results}/report 2> {log:q}"
+        " --output {params.results}/report"
+        f"{TO_LOG}"

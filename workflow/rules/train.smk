@@ -26,7 +26,8 @@ rule tune:
         store=lambda w: STORE,
     shell:
         "python -m thalweg.training.job tuning --experiment {input.experiment:q} --problem {wildcards.problem}"
-        " --optimizer {wildcards.optimizer} --results {params.results} --store {params.store} 2> {log:q}"
+        " --optimizer {wildcards.optimizer} --results {params.results} --store {params.store}"
+        + TO_LOG
 
 
 rule choose:
@@ -46,7 +47,8 @@ rule choose:
         ),
     shell:
         "python -m thalweg.analysis.choose --experiment {input.experiment:q} --runs {input.runs:q}"
-        " --histories {input.histories:q} --output {output:q} 2> {log:q}"
+        " --histories {input.histories:q} --output {output:q}"
+        f"{TO_LOG}"
 
 
 rule evaluate:
@@ -71,4 +73,5 @@ rule evaluate:
     shell:
         "python -m thalweg.training.job evaluation --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --chosen {input.chosen:q} --results {params.results}"
-        " --store {params.store} 2> {log:q}"
+        " --store {params.store}"
+        f"{TO_LOG}"

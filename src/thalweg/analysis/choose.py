@@ -10,6 +10,7 @@ import pandas as pd
 
 from thalweg.analysis import histories, intervals
 from thalweg.grid.experiment import Experiment, load
+from thalweg.store import write_whole
 
 CELL = ["problem", "optimizer", "schedule", "batch_size"]
 
@@ -28,8 +29,12 @@ def rates(tuning: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell, in grid order: the rate with the lowest median final validation loss, ties to the smaller rate."""
-    chosen = by_rate.sort_values([*CELL, "median", "learning_rate"]).drop_duplicates(CELL)
+    """A row a cell, in grid order: the rate with the lowest median final validation loss, ties to the smaller rate.
+
+    Medians below histories.RESOLUTION tie; `validation_loss` is the median as measured.
+    """
+    ranked = by_rate.assign(resolved=histories.resolved(by_rate["median"]))
+    chosen = ranked.sort_values([*CELL, "resolved", "learning_rate"]).drop_duplicates(CELL).drop(columns="resolved")
     chosen["edge"] = [
         _edge(rate, experiment.optimizers[name].learning_rates)
         for name, rate in zip(chosen["optimizer"], chosen["learning_rate"], strict=True)
@@ -70,8 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = histories.with_outcomes(pd.read_parquet(arguments.runs), pd.read_parquet(arguments.histories))
     chosen = choose(load(arguments.experiment), rates(histories.counting_diverged(runs)))
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(as_json(chosen), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(arguments.output, (json.dumps(as_json(chosen), indent=1, allow_nan=False) + "\n").encode())
 
 
 if __name__ == "__main__":

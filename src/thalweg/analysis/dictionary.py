@@ -21,15 +21,18 @@ SHARED = CELL_OF_THE_GRID | {
     "steps": ("steps", "the horizon"),
     "step": ("steps", "steps taken so far; 0 is the initial weights"),
     "epoch": ("epochs", "step / steps_per_epoch"),
-    "outcome": ("", "finished, or diverged: the loss was no longer finite"),
-    "diverged_at": ("steps", "the step at which the loss was no longer finite"),
+    "outcome": ("", "finished, or diverged: a loss, a metric or a prediction at a probe point was not finite"),
+    "diverged_at": ("steps", "the step at which something recorded was first not finite"),
     "n": ("runs", "how many runs the row speaks of, diverged ones included"),
     "diverged": ("runs", "how many of them diverged"),
     "best_step": ("steps", "the evaluation point with the lowest validation loss, the earliest of equals"),
 }
 SPECIFIC = {
     "cells": {
-        "learning_rate": ("", "the chosen peak rate: lowest median final validation loss, ties to the smaller"),
+        "learning_rate": (
+            "",
+            "the chosen peak rate: lowest median final validation loss, those below 1.4e-14 tie, ties to the smaller",
+        ),
         "edge": ("", "whether the chosen rate is the lowest or highest of the optimizer's range"),
         "tuning_runs": ("runs", "tuning runs at the chosen rate"),
         "tuning_diverged": ("runs", "how many of them diverged"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from thalweg.grid.experiment import Experiment
@@ -11,6 +12,9 @@ from thalweg.grid.experiment import Experiment
 SPLITS = ("train", "validation", "test")
 STAGES = ("tuning", "evaluation")
 """The folders of runs. Reproductions are trained with the evaluation runs and lie in their files."""
+
+RESOLUTION = float(np.finfo(np.float32).eps) ** 2
+"""Losses nearer to zero than this count as it: a squared error in single precision tells no smaller ones apart."""
 
 HIGHER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "score", "iou", "cosine_similarity")
 """A metric whose name holds one of these is better when higher; every other one is better when lower."""
@@ -30,6 +34,11 @@ class Metric(NamedTuple):
     def worst(self) -> float:
         """What a diverged run counts as."""
         return float("-inf") if higher_is_better(self.name) else float("inf")
+
+
+def resolved(losses: pd.Series) -> pd.Series:
+    """Losses as they are compared and ranked: none nearer to zero than the RESOLUTION."""
+    return losses.mask(losses.abs() < RESOLUTION, RESOLUTION)
 
 
 def higher_is_better(metric: str) -> bool:

@@ -5,6 +5,7 @@ measured lies in a folder of its own.
 """
 
 import argparse
+import io
 import json
 import math
 from pathlib import Path
@@ -18,9 +19,7 @@ from thalweg.analysis import MEASURED, TABLES, dictionary, histories, intervals
 from thalweg.analysis.choose import CELL, choose, rates
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import declared
-
-RESOLUTION = float(np.finfo(np.float32).eps) ** 2
-"""Losses are compared as if none were lower: a squared error in single precision tells no smaller ones apart."""
+from thalweg.store import write_whole
 
 FACTORS = ("optimizer", "schedule", "batch_size")
 KEYS = ("problem", "stage", "reproduction", "optimizer", "schedule", "batch_size", "learning_rate", "seed", "step")
@@ -118,16 +117,18 @@ def curves(evaluation: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
             part |= {"n": len(group), "diverged": lost, "median": intervals.quantile(ordered, 0.5)}
             part |= {"lower": intervals.quantile(ordered, 0.25), "upper": intervals.quantile(ordered, 0.75)}
             parts.append(pd.DataFrame(part))
-    return pd.concat(parts, ignore_index=True)
+    names = [*CELL, "split", "metric", "step", "epoch", "n", "diverged", "median", "lower", "upper"]
+    return pd.concat(parts, ignore_index=True) if parts else evaluation.iloc[:0].reindex(columns=names)
 
 
 def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     """For each problem and factor, each level's best cell against the problem's best cell, seed by seed.
 
-    Which cells are best is decided on tuning runs alone (the lowest `tuning_validation_loss`), so that no evaluation
-    run is both judge and party. The effect is the median over seeds of the ratio of final test losses, which no
-    monotone scale of the loss changes and which diverged runs leave defined: against a run that finished the ratio is
-    infinite, against another diverged run it is one.
+    Which cells are best is decided on tuning runs alone, so that no evaluation run is both judge and party: the lowest
+    `tuning_validation_loss`, those below histories.RESOLUTION being equal, and of equals the first in grid order. The
+    effect is the median over seeds of the ratio of final test losses, which no monotone scale of the loss changes and
+    which diverged runs leave defined: against a run that finished the ratio is infinite, against another diverged run
+    it is one.
     """
     losses = {
         key: group.drop_duplicates("seed").set_index("seed")["final_test_loss"]
@@ -135,7 +136,7 @@ def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.Da
     }
     rows = []
     for _, of_problem in by_cell.groupby("problem", sort=False):
-        ranked = of_problem.sort_values("tuning_validation_loss", kind="stable")
+        ranked = of_problem.sort_values("tuning_validation_loss", key=histories.resolved, kind="stable")
         best = tuple(ranked[CELL].iloc[0])
         for factor in FACTORS:
             levels = histories.in_grid_order(ranked.drop_duplicates(factor), experiment, [factor])
@@ -164,7 +165,8 @@ def paired_ratios(losses: pd.Series | None, reference: pd.Series | None) -> NDAr
     """The ratio of losses at each seed that both have; one where both are infinite or below the RESOLUTION."""
     if losses is None or reference is None:
         return np.empty(0)
-    ours, theirs = pd.concat([losses, reference], axis=1, join="inner").clip(lower=RESOLUTION).to_numpy(dtype=float).T
+    both = pd.concat([losses, reference], axis=1, join="inner").astype(float)
+    ours, theirs = both.apply(histories.resolved).to_numpy().T
     with np.errstate(invalid="ignore"):
         ratios: NDArray[np.float64] = np.where(ours == theirs, 1.0, ours / theirs)
     return ratios
@@ -264,12 +266,23 @@ def _spread(values: NDArray[np.float64]) -> dict[str, float]:
 
 def write(tables: dict[str, pd.DataFrame], folder: Path) -> None:
     """Write each table as Parquet and CSV, and the dictionary that says what their columns mean."""
-    (folder / MEASURED).mkdir(parents=True, exist_ok=True)
     for name, table in {**tables, "dictionary": dictionary.describe(tables)}.items():
         place = folder if name in TABLES or name == "dictionary" else folder / MEASURED
-        table.to_csv(place / f"{name}.csv", index=False, lineterminator="\n")
+        write_whole(place / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())
         if name != "dictionary":
-            table.to_parquet(place / f"{name}.parquet", index=False)
+            write_whole(place / f"{name}.parquet", _parquet(table))
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def missing(name: str, counts: pd.DataFrame) -> str | None:
+    """A line about the declared runs that are not there; None where all are."""
+    lost, wanted = int(counts["missing"].sum()), int(counts["declared"].sum())
+    return f"[tables] {name}: {lost:,} of {wanted:,} runs are missing" if lost else None
 
 
 def main() -> None:
@@ -278,7 +291,12 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    write(build(load(arguments.experiment), arguments.results), arguments.output)
+    experiment = load(arguments.experiment)
+    tables = build(experiment, arguments.results)
+    write(tables, arguments.output)
+    line = missing(experiment.name, tables["counts"])
+    if line:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -44,6 +43,8 @@ def lattice(low: float, high: float) -> tuple[float, ...]:
 
 def _read_rates(value: Any) -> Any:
     """A range such as `1e-3 .. 1` becomes the lattice points in it; a list stays as it is."""
+    if isinstance(value, int | float):
+        raise ValueError(f"write a list of rates, [{value}], or a range, as in 1e-3 .. 1")
     if not isinstance(value, str):
         return value
     ends = re.fullmatch(r"\s*(\S+)\s*\.\.\s*(\S+)\s*", value)
@@ -70,8 +71,22 @@ def _read_seeds(first: int) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
-Argument = bool | int | float | str | None | list[bool | int | float | str]
+NAME = r"^[a-z][a-z0-9_]{0,59}$"
+_OF_NAMES = "a name is at most 60 lower-case letters, digits and underscores, and starts with a letter"
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+def _plain(value: Any) -> Any:
+    """An argument of a class is a number, a text, true or false, or a list of those."""
+    for one in value if isinstance(value, list) else [value]:
+        if not isinstance(one, bool | int | float | str | None):
+            raise ValueError(f"must be a number, a text, true, false or a list of those, not {one!r}")
+    return value
+
+
+Argument = Annotated[Any, AfterValidator(_plain)]
+Count = Annotated[int, Field(strict=True, gt=0)]
+Switch = Annotated[bool, Field(strict=True)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 LearningRates = Annotated[
     tuple[LearningRate, ...],
@@ -80,7 +95,7 @@ LearningRates = Annotated[
     AfterValidator(_unique),
     AfterValidator(lambda rates: tuple(sorted(rates))),
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 SeedList = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_unique)]
 
 
@@ -91,13 +106,13 @@ class _Section(BaseModel):
 class ProblemGrid(_Section):
     """How a problem of `problems/` is run. `epochs` sets the horizon; the rest says on what and how it is computed."""
 
-    batch_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_unique)]
-    epochs: PositiveInt
-    evaluation_points: Annotated[int, Field(ge=2)] = 40
+    batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_unique)]
+    epochs: Count
+    evaluation_points: Annotated[int, Field(strict=True, ge=2)] = 40
     device: Literal["auto", "cpu", "gpu"] = "cpu"
-    threads: PositiveInt = 1
+    threads: Count = 1
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    xla: bool = True
+    xla: Switch = True
 
 
 class _Configured(BaseModel):
@@ -132,6 +147,11 @@ class Schedule(_Configured):
 
     class_name: ClassName | None = Field(default=None, alias="class")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_constant(cls, given: Any) -> Any:
+        return {} if given is None else given
+
     @model_validator(mode="after")
     def _constant_takes_no_arguments(self) -> "Schedule":
         if self.class_name is None and self.arguments:
@@ -164,7 +184,7 @@ class Reproduction(_Section):
     optimizer: str
     schedule: str
     learning_rate: LearningRate
-    batch_size: PositiveInt
+    batch_size: Count
 
 
 class Experiment(_Section):
@@ -188,13 +208,20 @@ class Experiment(_Section):
         return self.directory / "problems" / f"{problem}.py"
 
 
+def find(folder: Path, name: str) -> Path:
+    """The file of the experiment of that name. Raises ExperimentError where there is none."""
+    there = sorted(file.stem for file in folder.glob("*.yaml") if file.is_file())
+    if name not in there:
+        raise ExperimentError(
+            f"experiment={name}: {folder} has no such experiment{nearest(name, there)}; it has {', '.join(there)}"
+        )
+    if not re.fullmatch(NAME, name):
+        raise ExperimentError(f"{folder / name}.yaml: {_OF_NAMES}; rename the file")
+    return folder / f"{name}.yaml"
+
+
 def load(path: Path) -> Experiment:
     """Read and check an experiment file. Raises ExperimentError with every mistake that the file itself shows."""
-    if not path.is_file():
-        there = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        raise ExperimentError(
-            f"{path}: there is no such experiment{nearest(path.stem, there)}; there are: {', '.join(there) or 'none'}"
-        )
     try:
         document, lines = yaml_file.read(path)
     except yaml_file.YamlFileError as error:
@@ -258,7 +285,9 @@ def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, s
     elif kind == "string_pattern_mismatch" and last == "class":
         text = f"{given!r} is no class; write a class of Keras, or module:Class"
     elif kind == "string_pattern_mismatch":
-        text = "a name is at most 60 lower-case letters, digits and underscores, and starts with a letter"
+        text = _OF_NAMES
+    elif kind == "string_type" and details["loc"][-1] == "[key]":
+        location, text = section, f"YAML reads a name here as {given}; put it in quotes"
     else:
         text = f"{details['msg'].replace('Input should be', 'should be')}, not {given!r}"[:300]
     key = _key(location)

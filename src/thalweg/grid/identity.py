@@ -75,13 +75,22 @@ def class_source(class_name: str | None, directory: Path) -> str | None:
     if class_name is None or ":" not in class_name:
         return None
     module = class_name.partition(":")[0]
-    file = directory.joinpath(*module.split(".")).with_suffix(".py")
-    if not file.is_file():
-        found = importlib.util.find_spec(module)
-        if found is None or found.origin is None:
-            raise ModuleNotFoundError(f"no module {module} (looked for {file} and among the installed packages)")
-        file = Path(found.origin)
-    return source_digest(file, directory)
+    top, *below = module.split(".")
+    beside = directory / top
+    # Asked for its top package alone, so that nothing is imported to find out.
+    installed = importlib.util.find_spec(top)
+    roots = [beside, *(Path(origin) for origin in (installed and installed.submodule_search_locations) or ())]
+    files = [file for root in roots for file in _files_of(root.joinpath(*below))]
+    if installed and installed.origin and not below:
+        files.append(Path(installed.origin))
+    if not files:
+        raise ModuleNotFoundError(f"{class_name}: there is no module {module}, beside the experiment or installed")
+    return source_digest(files[0], directory)
+
+
+def _files_of(module: Path) -> list[Path]:
+    """The file of a module, given by its path without an ending; none where there is no such module."""
+    return [file for file in (module.with_suffix(".py"), module / "__init__.py") if file.is_file()]
 
 
 @cache
@@ -97,26 +106,36 @@ def source_digest(file: Path, root: Path) -> str:
         if here not in closure:
             closure[here] = _code_digest(here)
             waiting += _local_imports(here, root)
-    return digest(sorted(closure.values()))
+    # A module's place counts too: two helpers that swap their contents are another program.
+    return digest(sorted((_place(here, root), code) for here, code in closure.items()))
+
+
+def _place(file: Path, root: Path) -> str:
+    return str(file.relative_to(root)) if file.is_relative_to(root) else file.name
 
 
 def _local_imports(file: Path, root: Path) -> list[Path]:
     """The files below `root` that `file` imports, by `import a.b`, `from a import b` or `from .a import b`."""
     names: list[Path] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parse(file)):
         if isinstance(node, ast.Import):
             names += [root.joinpath(*alias.name.split(".")) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = root if node.level == 0 else file.parents[node.level - 1]
             base = base.joinpath(*(node.module or "").split("."))
             names += [base, *(base / alias.name for alias in node.names)]
-    candidates = [path for name in names for path in (name.with_suffix(".py"), name / "__init__.py")]
-    return [path for path in candidates if path.is_file() and path.is_relative_to(root)]
+    found = [path for name in names for path in _files_of(name) if path.is_relative_to(root)]
+    packages = [above / "__init__.py" for path in found for above in path.parents if above.is_relative_to(root)]
+    return [*found, *(package for package in packages if package.is_file())]
 
 
 @cache
 def _code_digest(file: Path) -> str:
-    return hashlib.sha256(repr(_shape(ast.parse(file.read_text(encoding="utf-8")))).encode()).hexdigest()
+    return hashlib.sha256(repr(_shape(_parse(file))).encode()).hexdigest()
+
+
+def _parse(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes(), filename=str(file))
 
 
 def _shape(node: Any) -> Any:

@@ -42,8 +42,9 @@ def read(path: Path) -> tuple[Any, dict[Location, int]]:
         loader = _Loader(text)
         node = loader.get_single_node()
         document = loader.construct_document(node) if node is not None else None
+        located = list(_locations(node)) if node is not None else []
     except RecursionError:
-        raise YamlFileError([(1, "is nested too deeply to be read")]) from None
+        raise YamlFileError([(1, "is nested too deeply, or within itself, and cannot be read")]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -52,12 +53,11 @@ def read(path: Path) -> tuple[Any, dict[Location, int]]:
         raise YamlFileError([(1, f"is not valid YAML: {error}")]) from None
     lines: dict[Location, int] = {(): 1}
     repeated: list[tuple[int, str]] = []
-    if node is not None:
-        for location, line in _locations(node):
-            if location in lines and isinstance(location[-1], str):
-                name = ".".join(map(str, location))
-                repeated.append((line, f"{name}: stands twice (first on line {lines[location]}); remove one"))
-            lines.setdefault(location, line)
+    for location, line in located:
+        if location in lines and isinstance(location[-1], str):
+            name = ".".join(map(str, location))
+            repeated.append((line, f"{name}: stands twice (first on line {lines[location]}); remove one"))
+        lines.setdefault(location, line)
     if repeated:
         raise YamlFileError(repeated)
     return document, lines

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL
 from thalweg.analysis.tables import FACTORS
 
@@ -12,13 +13,18 @@ from thalweg.analysis.tables import FACTORS
 def of_problem(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any] | None:
     """The cell that the tuning runs choose, its test loss, and every other level of each factor by its verdict.
 
+    `tie` is how many cells are as good as the best on tuning runs, itself included. A level whose cell was named for
+    another level before carries that one as `same_as`.
+
     None where no cell was evaluated, or every tuning run of every cell diverged.
     """
     compared = comparisons[comparisons["problem"] == problem]
     best = cells.merge(compared.loc[compared["verdict"] == "reference", CELL].drop_duplicates())
     if best.empty or best["n"].iloc[0] == 0 or math.isinf(best["tuning_validation_loss"].iloc[0]):
         return None
-    others = compared[compared["verdict"] != "reference"]
+    losses = histories.resolved(cells.loc[cells["problem"] == problem, "tuning_validation_loss"])
+    lowest = float(losses.min())
+    others = with_same_cells(compared[compared["verdict"] != "reference"])
     by_verdict = {
         verdict: [
             {"factor": factor, "levels": others[(others["verdict"] == verdict) & (others["factor"] == factor)]}
@@ -29,6 +35,7 @@ def of_problem(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> 
     return {
         "problem": problem,
         "best": records(best)[0],
+        "tie": {"cells": int((losses == lowest).sum()), "loss": lowest, "unresolved": lowest == histories.RESOLUTION},
         **{
             verdict.replace(" ", "_"): [
                 {**group, "levels": records(group["levels"])} for group in groups if len(group["levels"])
@@ -37,6 +44,17 @@ def of_problem(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> 
         },
         "compared": records(compared),
     }
+
+
+def with_same_cells(levels: pd.DataFrame) -> pd.DataFrame:
+    """`levels` with the first level of the same cell as `same_as`, None where the level is the first itself."""
+    first: dict[tuple[Any, ...], dict[str, Any]] = {}
+    same = []
+    for row in levels[["factor", "level", *CELL]].itertuples(index=False, name=None):
+        factor, level, *cell = row
+        same.append(first.get(tuple(cell)))
+        first.setdefault(tuple(cell), {"factor": factor, "level": level})
+    return levels.assign(same_as=pd.Series(same, index=levels.index, dtype=object))
 
 
 def caution(counts: pd.DataFrame, cells: pd.DataFrame, provenance: pd.DataFrame) -> dict[str, Any]:

@@ -2,17 +2,17 @@
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis import MEASURED, TABLES
+from thalweg.analysis import MEASURED, TABLES, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import findings, templates
 from thalweg.reporting.figures import NAMES as FIGURES
 from thalweg.reporting.findings import records
+from thalweg.store import write_whole
 
 
 def context(experiment: Experiment, results: Path, report: Path) -> dict[str, Any]:
@@ -31,6 +31,8 @@ def context(experiment: Experiment, results: Path, report: Path) -> dict[str, An
         "reproductions": _reproductions(experiment, tables["reproductions"]),
         "tables": [{"name": name, "rows": len(table), "columns": len(table.columns)} for name, table in tables.items()],
         "seconds": records(seconds),
+        "resolution": templates.number(histories.RESOLUTION, 2),
+        "shares": _shares(experiment),
     }
 
 
@@ -55,8 +57,18 @@ def _problem(
     }
 
 
+def _shares(experiment: Experiment) -> list[str]:
+    """The arguments of schedules that the experiment file gives as a share of the horizon."""
+    return [
+        f"{name} {argument} {value}"
+        for name, schedule in experiment.schedules.items()
+        for argument, value in schedule.arguments.items()
+        if isinstance(value, str) and value.endswith("%")
+    ]
+
+
 def _figure(report: Path, problem: str, name: str) -> dict[str, Any]:
-    path = f"figures/{name}_{problem}"
+    path = f"figures/{problem}/{name}"
     described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
     return {**described, "path": path, "id": f"{problem}-{name}"}
 
@@ -71,12 +83,11 @@ def _reproductions(experiment: Experiment, table: pd.DataFrame) -> list[dict[str
 def write(experiment: Experiment, results: Path, report: Path) -> None:
     """Write the pages, the stylesheet and the tables into `report`, where the figures are already."""
     values = context(experiment, results, report)
-    (report / "tables" / MEASURED).mkdir(parents=True, exist_ok=True)
     for page in ("index", "cost"):
-        (report / f"{page}.html").write_text(templates.render(f"{page}.html", **values), encoding="utf-8")
-    shutil.copyfile(templates.FOLDER / "style.css", report / "style.css")
+        write_whole(report / f"{page}.html", templates.render(f"{page}.html", **values).encode())
+    write_whole(report / "style.css", (templates.FOLDER / "style.css").read_bytes())
     for name in (*TABLES, "dictionary", f"{MEASURED}/seconds"):
-        shutil.copyfile(results / "tables" / f"{name}.csv", report / "tables" / f"{name}.csv")
+        write_whole(report / "tables" / f"{name}.csv", (results / "tables" / f"{name}.csv").read_bytes())
 
 
 def main() -> None:

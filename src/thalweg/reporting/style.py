@@ -1,5 +1,6 @@
 """How every figure looks. The only place that touches matplotlib's settings, and only inside a context."""
 
+import io
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from thalweg.store import write_whole
 
 INK = "#1b1f24"
 MUTED = "#5b636e"
@@ -101,9 +104,15 @@ def applied() -> Iterator[None]:
 
 def save(figure: Figure, svg: Path) -> None:
     """Write the figure as SVG, which turns dark with its page, and beside it as PDF; the same bytes every time."""
-    figure.savefig(svg.with_suffix(".pdf"), metadata={"CreationDate": None, "Producer": None, "Creator": None})
-    figure.savefig(svg, metadata={"Date": None, "Creator": None})
-    svg.write_text(darkens(svg.read_text(encoding="utf-8")), encoding="utf-8")
+    pdf = _saved(figure, "pdf", {"CreationDate": None, "Producer": None, "Creator": None})
+    write_whole(svg.with_suffix(".pdf"), pdf)
+    write_whole(svg, darkens(_saved(figure, "svg", {"Date": None, "Creator": None}).decode()).encode())
+
+
+def _saved(figure: Figure, form: str, metadata: dict[str, None]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, metadata=metadata)
+    return buffer.getvalue()
 
 
 def darkens(text: str) -> str:

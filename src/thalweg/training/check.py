@@ -31,7 +31,7 @@ def main() -> None:
     sys.path.insert(0, str(experiment.directory))
     precision = experiment.problems[arguments.problem].precision if arguments.problem else "float32"
     with devices.leased("cpu", arguments.results):
-        settings.start_tensorflow(1, precision, deterministic=False)
+        settings.start_tensorflow(precision=precision)
         if arguments.problem:
             found = check_problem(experiment, arguments.problem)
             store.write_json(store.check_file(arguments.results, arguments.problem), found)
@@ -73,16 +73,16 @@ def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
         if not found["mistakes"]:
             found |= {"description": description, **facts(problem)}
             found["mistakes"] += [f"{file}: {mistake}" for mistake in model_mistakes(problem)]
+            again, _ = problems.load(experiment.directory, name)
+            if problems.data_digest(again) != found["data"]:
+                found["mistakes"].append(
+                    f"{file}: problem() makes other data at each call; give what draws them a seed"
+                )
+            found["mistakes"] += size_mistakes(experiment, name, len(problem.train.x))
     except Exception as error:  # a problem file is the user's own code: whatever it raises is reported, with its line
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         where = f"{file}, line {lines[-1]}" if lines else str(file)
         found["mistakes"].append(f"{where}: {type(error).__name__}: {plain(error)}")
-    else:
-        large = [size for size in experiment.problems[name].batch_sizes if size > len(problem.train.x)]
-        found["mistakes"] += [
-            f"problems.{name}.batch_sizes: {size} is more than the {len(problem.train.x)} training examples"
-            for size in large
-        ]
     return found
 
 
@@ -101,37 +101,68 @@ def data_mistakes(problem: Any) -> Iterator[str]:
             yield f"{split_name} has {len(split.x)} inputs but {len(split.y)} targets"
 
 
+def size_mistakes(experiment: Experiment, name: str, examples: int) -> list[str]:
+    sizes = [(f"problems.{name}.batch_sizes", size) for size in experiment.problems[name].batch_sizes]
+    sizes += [
+        (f"reproductions.{key}.batch_size", one.batch_size)
+        for key, one in experiment.reproductions.items()
+        if one.problem == name
+    ]
+    return [
+        f"{key}: {size} is more than the {examples} training examples of {name}"
+        for key, size in sizes
+        if size > examples
+    ]
+
+
 def model_mistakes(problem: Any) -> Iterator[str]:
-    """Try the model, loss and metrics on two training examples."""
+    """Try the model, loss and metrics on all data, as training will at its first evaluation."""
     import keras
-    import tensorflow as tf
 
     from thalweg.training.program import loss_of
 
-    model = problem.model()
+    model, loss = problem.model(), loss_of(problem)
     if not isinstance(model, keras.Model):
         yield f"model must build a keras.Model, not {type(model).__name__}"
         return
-    if not model.built:
-        model(problem.train.x[:2])
+    model(problem.train.x[:2])
     if not model.trainable_variables:
         yield "the model has no trainable weights"
-    predictions = model(problem.train.x[:2])
-    targets = tf.constant(problem.train.y[:2])
-    loss = loss_of(problem)(targets, predictions)
-    if loss.shape.rank:
-        yield f"the loss of a batch must be one number, not of shape {tuple(loss.shape)}"
-    for name, metric in problem.metrics.items():
+    for name in problem.metrics:
         if not name.isidentifier() or name == "loss":
             yield f"metrics: {name!r} is no name for a metric; letters, digits and underscores, and not loss"
+    for split_name, split in problem.splits.items():
+        try:
+            yield from (f"{split_name}: {mistake}" for mistake in evaluation_mistakes(problem, model, loss, split))
+        except Exception as error:  # Keras and TensorFlow raise what they like; the message is what matters
+            yield f"{split_name}: {type(error).__name__}: {plain(error)}"
+    if problem.probe is not None:
+        predicted = int(np.size(model(problem.probe.x)))
+        if predicted != problem.probe.y.size:
+            yield f"probe: has {problem.probe.y.size} targets for {predicted} predicted values"
+
+
+def evaluation_mistakes(problem: Any, model: Any, loss: Any, split: Any) -> Iterator[str]:
+    import tensorflow as tf
+
+    predictions, targets = model(split.x, training=False), tf.constant(split.y)
+    value = loss(targets, predictions)
+    if value.shape.rank:
+        yield f"the loss of a batch must be one number, not of shape {tuple(value.shape)}"
+    elif not np.isfinite(value):
+        yield f"the loss at the initial weights is {float(value)}; are the targets such as {loss_name(problem)} takes?"
+    for name, metric in problem.metrics.items():
         if tf.reduce_mean(metric(targets, predictions)).shape.rank:
             yield f"metrics: {name} must give a value an example"
 
 
+def loss_name(problem: Any) -> str:
+    return problem.loss if isinstance(problem.loss, str) else str(problem.loss.name)
+
+
 def facts(problem: Any) -> dict[str, Any]:
     """What the identity of a run and the report need to know about a problem's data and model."""
-    from thalweg.grid.identity import digest
-    from thalweg.training.problem import split_digest
+    from thalweg.training.problem import data_digest, split_digest
 
     model = problem.model()
     if not model.built:
@@ -139,13 +170,13 @@ def facts(problem: Any) -> dict[str, Any]:
     splits = {name: {"examples": len(split.x), "digest": split_digest(split)} for name, split in problem.splits.items()}
     probe = problem.probe and {"inputs": problem.probe.x.tolist(), "targets": problem.probe.y.tolist()}
     return {
-        "data": digest([splits, probe]),
+        "data": data_digest(problem),
         "splits": splits,
         "probe": probe,
         "input_shape": list(problem.train.x.shape[1:]),
         "output_shape": list(model.output_shape[1:]),
         "parameters": model.count_params(),
-        "loss": problem.loss if isinstance(problem.loss, str) else problem.loss.name,
+        "loss": loss_name(problem),
         "metrics": list(problem.metrics),
     }
 
@@ -164,10 +195,23 @@ def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:
         mistakes += [f"{thing}: is not supported, for {NOT_YET[thing]}" for thing in NOT_YET if thing in asked]
         if found:
             try:
-                found(learning_rate=1.0, **optimizer.arguments)
+                try_optimizer(optimizer)
             except Exception as error:  # Keras and users raise what they like; the message is what matters
                 mistakes.append(plain(error))
         yield from (f"{key}: {mistake}" for mistake in mistakes)
+
+
+def try_optimizer(optimizer: Any) -> None:
+    """Take one step with it, as training will."""
+    import keras
+    import tensorflow as tf
+
+    from thalweg.training import optimizers
+
+    weights = keras.Variable(np.ones((2, 2), np.float32))
+    built = optimizers.build(optimizer.class_name, optimizer.arguments, [weights])
+    state = [variable.value for variable in optimizers.state(built)]
+    optimizers.step(built, [tf.ones((2, 2))], tf.constant(0.1), [weights], [weights.value], state)
 
 
 def schedule_mistakes(experiment: Experiment, examples: dict[str, int]) -> Iterator[str]:
@@ -230,8 +274,8 @@ def named_class(named: Any, library: Any, base: type, also: set[str]) -> tuple[A
 
 
 def plain(error: Exception) -> str:
-    """What an error says, on one line."""
-    return " ".join(str(error).split())[:500]
+    """What an error says, on one line; its kind where it says nothing."""
+    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 if __name__ == "__main__":

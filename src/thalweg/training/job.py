@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,14 +40,18 @@ def main() -> None:
     records = {run: store.read_run(arguments.store, digests[run]) for run in identities}
     missing = {run: identities[run] for run, record in records.items() if record is None}
 
-    reporter = Reporter(arguments.results, experiment, job, len(asked))
-    reporter.tell(f"{len(records) - len(missing)} runs are in the store, {len(missing)} to train, on {why}")
+    def done() -> int:
+        return sum(records[run] is not None for _, _, run in asked)
+
+    stored = len(records) - len(missing)
+    reporter = Reporter(arguments.results, experiment, job, total=len(asked), done=done(), found=stored)
+    reporter.tell(f"{stored} runs are in the store, {len(missing)} to train, on {why}")
     if missing:
         with devices.leased(device, arguments.store / "locks"):
             for run, record in train(experiment, missing, reporter):
                 store.write_run(arguments.store, digests[run], record)
                 records[run] = record
-                reporter.update(sum(records[run] is not None for _, _, run in asked))
+                reporter.update(done())
     reporter.finish()
     found = {digests[run]: record for run, record in records.items() if record is not None}
     store.write_shard(
@@ -80,12 +85,16 @@ def train(
     one, its = next(iter(missing.items()))
     optimizer, grid = experiment.optimizers[one.optimizer], experiment.problems[one.problem]
     with reporter.spending("starting"):
-        deterministic = its["device"] == "gpu" or grid.threads > 1
-        settings.start_tensorflow(grid.threads, grid.precision, deterministic)
+        settings.start_tensorflow(its["device"], grid.threads, grid.precision)
         from thalweg.training import problem as problems
         from thalweg.training import program, schedules, seeds
 
         problem, _ = problems.load(experiment.directory, one.problem)
+        if problems.data_digest(problem) != its["data"]:
+            sys.exit(
+                f"problems.{one.problem}: its data are not those that were checked; if they were changed, run "
+                f"snakemake --forcerun check_problem, and if they are drawn at random, give them a seed"
+            )
         captured = provenance.capture(experiment.directory)
         drawn = {
             seed: program.instantiate(problem, optimizer.class_name, optimizer.arguments, seed)

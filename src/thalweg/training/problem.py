@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from thalweg.grid.identity import digest
+
 Metric = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -50,6 +52,12 @@ def load(directory: Path, name: str) -> tuple[Problem, str]:
         sys.path.insert(0, str(directory))
     make = importlib.import_module(f"problems.{name}").problem
     return make(), " ".join((make.__doc__ or "").split())
+
+
+def data_digest(problem: Problem) -> str:
+    """SHA-256, in hexadecimal, of all data of a problem: its splits and its probe."""
+    parts = {**problem.splits, **({} if problem.probe is None else {"probe": problem.probe})}
+    return digest({name: split_digest(part) for name, part in parts.items()})
 
 
 def split_digest(split: Split) -> str:

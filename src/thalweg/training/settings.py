@@ -12,23 +12,23 @@ SET = {
 }
 """Environment variables with the values that all runs are trained under."""
 
-UNSET = ("NVIDIA_TF32_OVERRIDE", "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_XLA_FLAGS", "XLA_FLAGS")
-"""Environment variables that would change bits, and are removed."""
+UNSET = ("CUBLAS_", "CUDNN_", "DNNL_", "KERAS_", "NPY_", "NVIDIA_TF32", "ONEDNN_", "TF_", "XLA_")
+"""How environment variables begin that could change bits; whatever the shell has of them is removed."""
+
+KEPT = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPP_VMODULE", "XLA_PYTHON_CLIENT_MEM_FRACTION")
+"""Those that only change what is printed, or how much memory is taken."""
 
 
 UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
 """Packages that Keras loads if they are there, for what no training uses. They take 40 % of the time to start."""
 
 
-def start_tensorflow(threads: int, precision: str, deterministic: bool) -> None:
-    """Import TensorFlow and Keras, to compute on so many threads and with Keras's dtype policy `precision`.
-
-    One thread of a processor computes the same bits each time; where that is not so, `deterministic` makes it so.
-    """
+def start_tensorflow(device: str = "cpu", threads: int = 1, precision: str = "float32") -> None:
+    """Import TensorFlow and Keras, to compute on so many threads and with Keras's dtype policy `precision`."""
+    for name in [name for name in os.environ if name.startswith(UNSET) and name not in KEPT]:
+        del os.environ[name]
     os.environ.update(SET, OMP_NUM_THREADS=str(threads))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    for name in UNSET:
-        os.environ.pop(name, None)
 
     with _absent(*UNUSED):
         import keras
@@ -40,7 +40,7 @@ def start_tensorflow(threads: int, precision: str, deterministic: bool) -> None:
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(precision)
-    if deterministic:
+    if device == "gpu" or threads > 1:  # one thread of a processor is deterministic as it is
         tf.config.experimental.enable_op_determinism()
 
 

@@ -49,6 +49,15 @@ def test_ties_go_to_the_smaller_rate(experiment):
     assert chosen_rate(experiment, {0.3: [1, 1, 1], 0.1: [1, 1, 1], 0.03: [2, 2, 2]})["learning_rate"] == 0.1
 
 
+def test_losses_below_what_single_precision_tells_tie_and_are_recorded_as_measured(experiment):
+    only = chosen_rate(experiment, {0.1: [3e-15] * 3, 0.3: [1e-16] * 3, 0.03: [2e-14] * 3})
+    assert (only["learning_rate"], only["validation_loss"]) == (0.1, 3e-15)
+
+
+def test_a_loss_that_is_negative_by_its_nature_is_not_made_a_tie(experiment):
+    assert chosen_rate(experiment, {0.1: [-0.5] * 3, 0.3: [-0.9] * 3})["learning_rate"] == 0.3
+
+
 @pytest.mark.parametrize(("rate", "edge"), [(0.01, "lowest"), (0.1, None), (1.0, "highest")])
 def test_a_choice_at_an_end_of_the_range_is_flagged(experiment, rate, edge):
     assert chosen_rate(experiment, {rate: [1, 1, 1]})["edge"] == edge

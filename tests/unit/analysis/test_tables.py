@@ -113,7 +113,7 @@ def test_only_metrics_that_a_problem_measures_have_curves(built):
 
 def test_counts_add_up_to_what_the_grid_declares(experiment, built):
     counts = built["counts"]
-    assert counts["declared"].sum() == declared(experiment)
+    assert counts["declared"].sum() == sum(declared(experiment).values())
     assert (counts["missing"] == 0).all()
     assert counts["diverged"].sum() == (built["runs"]["outcome"] == "diverged").sum() > 0
 
@@ -171,6 +171,22 @@ def test_the_reference_of_a_problem_is_its_best_cell_on_tuning_runs(built):
     for name in ("optimizer", "schedule", "batch_size", "learning_rate"):
         assert (reference[name] == best[name]).all()
     assert at(built["comparisons"], problem="linear", level="doomed")["verdict"].item() == "higher"
+
+
+def test_cells_that_cannot_be_told_apart_are_taken_in_grid_order(experiment, built):
+    evaluation = at(built["runs"], stage="evaluation")
+    losses = np.geomspace(1e-14, 1e-15, len(built["cells"]))
+    tied = tables.comparisons(experiment, built["cells"].assign(tuning_validation_loss=losses), evaluation)
+    reference = at(tied, problem="linear", verdict="reference").iloc[0]
+    first = at(built["cells"], problem="linear").iloc[0]
+    for name in ("optimizer", "schedule", "batch_size"):
+        assert reference[name] == first[name]
+
+
+def test_missing_runs_are_said_in_one_line(built):
+    assert tables.missing("small", built["counts"]) is None
+    counts = pd.DataFrame({"declared": [6000, 78], "missing": [100, 44]})
+    assert tables.missing("article", counts) == "[tables] article: 144 of 6,078 runs are missing"
 
 
 def test_a_reproduction_has_its_loss_and_its_prediction_beside_the_true_value(small, built):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.grid.experiment import ExperimentError, lattice, load
+from thalweg.grid.experiment import ExperimentError, find, lattice, load
 
 ROOT = Path(__file__).parents[3]
 
@@ -89,6 +89,13 @@ def test_the_lattice_is_half_decades():
         (("epochs: 5", ""), "line 3: problems.linear: epochs is missing"),
         (("epochs: 5", "epochs: -5"), "line 3: problems.linear.epochs: should be greater than 0, not -5"),
         (("epochs: 5", "epochs: many"), "line 3: problems.linear.epochs: should be a valid integer"),
+        (("epochs: 5", 'epochs: "5"'), "line 3: problems.linear.epochs: should be a valid integer, not '5'"),
+        (("epochs: 5", "epochs: true"), "line 3: problems.linear.epochs: should be a valid integer, not True"),
+        (("epochs: 5", "epochs: 5, xla: 'off'"), "line 3: problems.linear.xla: should be a valid boolean, not 'off'"),
+        (("momentum: 0.9", "momentum: {a: 1}"), "line 5: optimizers.sgd.momentum: must be a number, a text, true, fa"),
+        (("1e-3 .. 1", "0.01"), "line 5: optimizers.sgd.learning_rates: write a list of rates, [0.01], or a range"),
+        (("constant: {}", "no: {}"), "line 6: schedules: YAML reads a name here as False; put it in quotes"),
+        (("title: An experiment", "title: &x [*x]"), "line 1: is nested too deeply, or within itself"),
         (("[1, 6]", "[]"), "line 3: problems.linear.batch_sizes: "),
         (("[1, 6]", "[6, 6]"), "line 3: problems.linear.batch_sizes: 6 stands more than once"),
         (("linear: {b", "linaer: {b"), "problems/linaer.py does not exist (did you mean linear?)"),
@@ -121,12 +128,24 @@ def test_a_mistake_is_told_with_its_line_and_mend(write, change, message):
     assert "nothing was trained" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "just text", "- a list", "\t", b"\xff\xfe\x00", "a: " + "[" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "x: &x {y: *x}", "just text", "- a list", "\t", b"\xff\xfe\x00", "a: " + "[" * 5000]
+)
 def test_what_is_no_experiment_at_all(write, text):
     with pytest.raises(ExperimentError, match=r"one.yaml has \d+ mistake"):
         load(write(text))
 
 
-def test_a_missing_experiment_is_told_with_the_nearest_name():
-    with pytest.raises(ExperimentError, match=r"no such experiment \(did you mean article\?\)"):
-        load(ROOT / "experiments/articel.yaml")
+def test_an_experiment_is_found_by_its_name():
+    folder = ROOT / "experiments"
+    assert find(folder, "article") == folder / "article.yaml"
+    with pytest.raises(ExperimentError, match=r"no such experiment \(did you mean article\?\); it has article, smoke"):
+        find(folder, "articel")
+    with pytest.raises(ExperimentError, match="no such experiment"):
+        find(folder, "../experiments/article")
+
+
+def test_an_experiment_s_file_needs_a_name(tmp_path):
+    (tmp_path / "My-Own.yaml").touch()
+    with pytest.raises(ExperimentError, match=r"My-Own.yaml: a name is at most 60 .*; rename the file"):
+        find(tmp_path, "My-Own")

@@ -26,7 +26,6 @@ def drawings(small, experiment):
 def report(small, drawings) -> Path:
     file, results = small
     folder = results / "report"
-    (folder / "figures").mkdir(parents=True)
     with style.applied():
         for (name, problem), drawing in drawings.items():
             write(name, problem, drawing, folder / "figures")

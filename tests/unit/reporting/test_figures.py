@@ -30,7 +30,7 @@ def test_every_name_can_be_drawn():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_a_figure_comes_with_its_data_and_a_description(report, name, problem):
-    base = report / "figures" / f"{name}_{problem}"
+    base = report / "figures" / problem / name
     described = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
     root = ElementTree.fromstring(base.with_suffix(".svg").read_text(encoding="utf-8"))
     points = [float(root.get(side).removesuffix("pt")) for side in ("width", "height")]
@@ -96,7 +96,7 @@ def test_the_words_about_a_figure_hold_its_extremes(small, report):
     cells = pd.read_parquet(small[1] / "tables" / "cells.parquet")
     cells = cells[(cells["problem"] == "linear") & np.isfinite(cells["final_test_loss"])]
     lowest = cells.loc[cells["final_test_loss"].idxmin()]
-    described = json.loads((report / "figures" / "batch_sizes_linear.json").read_text(encoding="utf-8"))
+    described = json.loads((report / "figures" / "linear" / "batch_sizes.json").read_text(encoding="utf-8"))
     words = f"{lowest['optimizer']} with {lowest['schedule']} at batch size {lowest['batch_size']}"
     assert f"The lowest is {templates.number(lowest['final_test_loss'])}, {words};" in described["alt"]
     assert "28 runs diverged" in described["alt"]
@@ -118,16 +118,23 @@ def test_the_command_draws_the_same_bytes_in_another_process(small, report, tmp_
     command = [sys.executable, "-m", "thalweg.reporting.figures", "optimizers", "--experiment", file]
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run([*command, "--tables", results / "tables", "--output", tmp_path], check=True, env=elsewhere)
-    files = sorted(path.name for path in tmp_path.iterdir())
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     assert files == [
-        f"optimizers_{problem}.{end}" for problem in sorted(PROBLEMS) for end in ("csv", "json", "pdf", "svg")
+        f"{problem}/optimizers.{end}" for problem in sorted(PROBLEMS) for end in ("csv", "json", "pdf", "svg")
     ]
     for name in files:
         assert (tmp_path / name).read_bytes() == (report / "figures" / name).read_bytes(), name
 
 
 def test_drawing_asks_for_no_clock_and_leaves_no_version(report):
-    for file in (report / "figures").glob("*.svg"):
+    for file in (report / "figures").rglob("*.svg"):
         assert not re.search(r"<dc:date>|Matplotlib v", file.read_text(encoding="utf-8")), file
-    for file in (report / "figures").glob("*.pdf"):
+    for file in (report / "figures").rglob("*.pdf"):
         assert not re.search(rb"/CreationDate|Matplotlib", file.read_bytes()), file
+
+
+def test_applied_rates_are_marks_alone_and_no_two_batch_sizes_look_alike(drawings):
+    for axis in drawings["schedules", "linear"].figure.axes:
+        looks = {(line.get_marker(), line.get_markersize(), line.get_markerfacecolor()) for line in axis.get_lines()}
+        assert len(looks) == len(axis.get_lines()) == 2
+        assert {line.get_linestyle() for line in axis.get_lines()} == {"None"}

@@ -1,8 +1,10 @@
 """The report as a reader's browser gets it."""
 
 import html.parser
+import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,11 @@ import pytest
 import synthetic
 from scipy import stats
 
-from thalweg.reporting import findings, pages, templates
+from thalweg.analysis import tables
+from thalweg.grid.experiment import load
+from thalweg.reporting import findings, pages, style, templates
+from thalweg.reporting.figures import NAMES
+from thalweg.reporting.figures.__main__ import DRAW, write
 
 PAGES = ("index.html", "cost.html")
 VOID = {"meta", "link", "img", "br"}
@@ -78,7 +84,7 @@ def test_a_page_needs_no_script_and_hostile_text_stays_text(report, page):
 
 def test_every_figure_is_shown_with_its_size_and_words(report, index):
     shown = {image["src"] for image in index.all("img")}
-    assert shown == {f"figures/{path.name}" for path in (report / "figures").glob("*.svg")}
+    assert shown == {str(path.relative_to(report)) for path in (report / "figures").rglob("*.svg")}
     for image in index.all("img"):
         assert int(image["width"]) > 0
         assert int(image["height"]) > 0
@@ -164,3 +170,84 @@ def test_where_every_tuning_run_diverged_nothing_is_concluded(small):
     lost = cells.assign(tuning_validation_loss=np.inf)
     assert findings.of_problem("linear", comparisons, lost) is None
     assert findings.of_problem("linear", comparisons, cells)["best"]["optimizer"] == "adam"
+
+
+@pytest.fixture(scope="module")
+def lost(small, tmp_path_factory):
+    """The folder of an experiment in which every run diverged at its first step, with its tables and report."""
+    file, results = small
+    folder = tmp_path_factory.mktemp("lost")
+    for part in ("runs", "checks"):
+        shutil.copytree(results / part, folder / part)
+    synthetic.lose_everything(folder)
+    experiment = load(file)
+    tables.write(tables.build(experiment, folder), folder / "tables")
+    with style.applied():
+        for name, problem in itertools.product(NAMES, experiment.problems):
+            write(name, problem, DRAW[name](folder / "tables", experiment, problem), folder / "report" / "figures")
+    pages.write(experiment, folder, folder / "report")
+    return folder
+
+
+def test_where_every_run_diverged_at_once_the_tables_have_their_columns_and_the_counts(lost, small):
+    curves = pd.read_parquet(lost / "tables" / "curves.parquet")
+    assert curves.empty
+    assert list(curves) == list(pd.read_parquet(small[1] / "tables" / "curves.parquet"))
+    cells = pd.read_parquet(lost / "tables" / "cells.parquet")
+    assert len(cells) == 18
+    assert np.isposinf(cells[["final_test_loss", "tuning_validation_loss"]]).all().all()
+    counts = pd.read_parquet(lost / "tables" / "counts.parquet")
+    assert (counts["diverged"] == counts["declared"]).all()
+
+
+def test_where_every_run_diverged_at_once_the_report_still_comes(lost):
+    index = Page(lost / "report" / "index.html")
+    assert index.text.count("nothing can be concluded") == 2
+    assert len(index.all("img")) == 2 * len(NAMES)
+    assert not re.search(r"\bnan\b", index.text)
+
+
+def test_cells_that_tie_for_the_best_are_counted(experiment, small, report, monkeypatch):
+    def read(path):
+        table = pd.read_parquet(path)
+        if path.name == "cells.parquet":
+            table["tuning_validation_loss"] = np.where(table["optimizer"] == "doomed", np.inf, 1e-15)
+        return table
+
+    monkeypatch.setattr(pages, "pd", type("Reader", (), {"read_parquet": staticmethod(read)}))
+    text = " ".join(templates.render("index.html", **pages.context(experiment, small[1], report)).split())
+    assert "8 cells tie for the best of the tuning runs, at a validation loss of 1.42 × 10⁻¹⁴ or less;" in text
+
+
+def test_one_best_cell_is_no_tie(index):
+    assert "tie for the best" not in index.text
+    assert index.text.count("the tuning runs choose adam with") == 2
+
+
+def test_a_level_whose_cell_was_named_before_points_to_that_level():
+    levels = pd.DataFrame(
+        {
+            "factor": ["optimizer", "schedule", "batch_size"],
+            "level": ["sgd", "cosine", "128"],
+            "problem": "p",
+            "optimizer": ["sgd", "adam", "sgd"],
+            "schedule": ["constant", "cosine", "constant"],
+            "batch_size": [128, 32, 128],
+        }
+    )
+    assert list(findings.with_same_cells(levels)["same_as"]) == [None, None, {"factor": "optimizer", "level": "sgd"}]
+
+
+def test_findings_speak_of_the_reproductions(small, index):
+    table = pd.read_parquet(small[1] / "tables" / "reproductions.parquet")
+    loss, prediction = (templates.number(value, digits) for value, digits in zip(table["median"], (3, 5), strict=True))
+    text = " ".join(index.text.split())
+    assert f"snippet_1 (n = 7) ends at a median train loss of {loss} and predicts {prediction} at x = 10" in text
+    assert "where the true value is 19.000." in text
+    assert "#reproductions" in {attributes["href"] for attributes in index.all("a")}
+
+
+def test_methods_say_how_long_a_schedule_is(index):
+    text = " ".join(index.text.split())
+    assert "cosine: CosineDecay, decay_steps=100 %" in text
+    assert "the same for every batch size: cosine decay_steps 100 %." in text

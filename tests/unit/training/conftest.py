@@ -2,4 +2,4 @@
 
 from thalweg.training import settings
 
-settings.start_tensorflow(threads=1, precision="float32", deterministic=False)
+settings.start_tensorflow()

@@ -18,6 +18,7 @@ from thalweg.reporting.figures import (
     panels,
     schedules,
 )
+from thalweg.store import write_whole
 
 DRAW: dict[str, Callable[..., panels.Drawing]] = {
     "convergence": convergence.draw,
@@ -52,12 +53,12 @@ def _cell(value: Any) -> str:
 
 
 def write(name: str, problem: str, drawing: panels.Drawing, folder: Path) -> None:
-    """Write `folder`/NAME_PROBLEM.svg, .pdf, .csv (all that is drawn) and .json (see `describe`)."""
-    svg = folder / f"{name}_{problem}.svg"
+    """Write `folder`/PROBLEM/NAME.svg, .pdf, .csv (all that is drawn) and .json (see `describe`)."""
+    svg = folder / problem / f"{name}.svg"
     style.save(drawing.figure, svg)
-    drawing.data.to_csv(svg.with_suffix(".csv"), index=False, lineterminator="\n")
+    write_whole(svg.with_suffix(".csv"), drawing.data.to_csv(index=False, lineterminator="\n").encode())
     text = json.dumps(describe(name, problem, drawing), indent=1, ensure_ascii=False, allow_nan=False)
-    svg.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    write_whole(svg.with_suffix(".json"), (text + "\n").encode())
 
 
 def main() -> None:
@@ -68,7 +69,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the folder of the figures")
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
-    arguments.output.mkdir(parents=True, exist_ok=True)
     with style.applied():
         for problem in experiment.problems:
             drawing = DRAW[arguments.name](arguments.tables, experiment, problem)

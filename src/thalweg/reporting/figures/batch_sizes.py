@@ -15,7 +15,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     columns += ["final_test_loss", "final_test_loss_lower", "final_test_loss_upper"]
     cells = panels.read(tables, "cells", problem)[columns]
     schedules = panels.present(list(experiment.schedules), cells["schedule"])
-    batch_sizes = sorted(set(cells["batch_size"]))
+    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), cells["batch_size"])
     styles = style.lines(experiment.optimizers)
     limits = panels.positive_limits(cells[columns[-3:]].to_numpy())
     offsets = np.linspace(-0.22, 0.22, len(styles)) if len(styles) > 1 else np.zeros(1)

@@ -13,7 +13,7 @@ def draw(tables: Path, experiment: Experiment, problem: str, split: str = "train
     curves = panels.read(tables, "curves", problem)
     curves = curves[(curves["split"] == split) & (curves["metric"] == "loss")]
     schedules = panels.present(list(experiment.schedules), curves["schedule"])
-    batch_sizes = sorted(set(curves["batch_size"]))
+    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), curves["batch_size"])
     styles = style.lines(experiment.optimizers)
     limits = panels.positive_limits(curves[["median", "lower"]].to_numpy())
     figure, axes = panels.grid(len(batch_sizes), len(schedules), 1.75)
@@ -28,7 +28,7 @@ def draw(tables: Path, experiment: Experiment, problem: str, split: str = "train
         panels.lines(axis, medians, "step", "median", styles, markers=markers, markevery=[-1], markeredgewidth=0)
         panels.diverged(axis, panel.drop_duplicates("optimizer", keep="last"))
     axes[0, 0].set_xscale("symlog", linthresh=1, linscale=0.5)
-    decades = range(math.ceil(math.log10(max(curves["step"].max(), 10))))
+    decades = range(math.ceil(math.log10(max(10, curves["step"].max()))))
     axes[0, 0].set_xticks([0, *(10**decade for decade in decades)])
     axes[0, 0].set_xlim(0)
     panels.logarithmic(axes[0, 0], "y", limits)

@@ -24,7 +24,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     curves = panels.read(tables, "curves", problem)
     start = curves[(curves["split"] == "validation") & (curves["metric"] == "loss") & (curves["step"] == 0)]
     schedules = panels.present(list(experiment.schedules), rates["schedule"])
-    batch_sizes = sorted(set(rates["batch_size"]))
+    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), rates["batch_size"])
     styles = style.lines(experiment.optimizers)
     limits = panels.positive_limits(rates[["median", "lower"]].to_numpy())
     if len(start):
@@ -62,14 +62,15 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         axis.set_xlabel("peak learning rate")
     panels.legend(figure, styles)
     best = rates[rates["learning_rate"] == rates["chosen"]]
+    declared = [rate for one in experiment.optimizers.values() for rate in one.learning_rates]
     facts = {
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],
         "optimizers": len(styles),
         "runs": int(rates["n"].sum()),
         "diverged": int(rates["diverged"].sum()),
-        "lowest_rate": float(rates["learning_rate"].min()),
-        "highest_rate": float(rates["learning_rate"].max()),
+        "lowest_rate": min(declared),
+        "highest_rate": max(declared),
         "best": [
             {"optimizer": name, "low": float(chosen.min()), "high": float(chosen.max())}
             for name, chosen in best.groupby("optimizer", sort=False)["chosen"]

@@ -32,9 +32,9 @@ def read(tables: Path, name: str, problem: str) -> pd.DataFrame:
 
 
 def present(names: Sequence[Any], column: pd.Series) -> list[Any]:
-    """Those of `names` that a column holds, in their own order."""
+    """Those of `names` that a column holds, in their own order; all of them where it holds none."""
     there = set(column)
-    return [name for name in names if name in there]
+    return [name for name in names if name in there] or list(names)
 
 
 def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, Any]:
@@ -61,6 +61,10 @@ def legend(figure: Figure, styles: dict[str, style.Line], band: str | None = Non
     ]
     if band:
         handles.append(Patch(facecolor=style.MUTED, alpha=0.25, label=band))
+    place_legend(figure, handles)
+
+
+def place_legend(figure: Figure, handles: Sequence[Any]) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 7), handlelength=3.2)
 
 

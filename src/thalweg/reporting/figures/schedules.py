@@ -1,6 +1,9 @@
 """What ran: the learning rate that was applied at each evaluation point, relative to its peak."""
 
 from pathlib import Path
+from typing import Any
+
+from matplotlib.lines import Line2D
 
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style
@@ -8,29 +11,20 @@ from thalweg.reporting.figures import panels
 
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
-    """A panel for each schedule, a line for each batch size, in ink: colours belong to optimizers."""
+    """A panel for each schedule, marks for each batch size, in ink: colours belong to optimizers."""
     rates = panels.read(tables, "schedules", problem)
     schedules = panels.present(list(experiment.schedules), rates["schedule"])
-    batch_sizes = sorted(set(rates["batch_size"]))
+    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), rates["batch_size"])
     figure, axes = panels.grid(1, len(schedules), 1.7)
-    inks = {str(size): style.Line(*ink) for size, ink in zip(batch_sizes, _inks(len(batch_sizes)), strict=True)}
+    looks = {size: _look(k) for k, size in enumerate(batch_sizes)}
     for axis, schedule in zip(axes[0], schedules, strict=True):
-        for size, line in rates[rates["schedule"] == schedule].groupby("batch_size"):
-            ink = inks[str(size)]
-            axis.plot(
-                line["epoch"],
-                line["relative"],
-                color=ink.colour,
-                linestyle=ink.linestyle,
-                linewidth=1,
-                marker=ink.marker,
-                markersize=2.6,
-            )
+        for size, points in rates[rates["schedule"] == schedule].groupby("batch_size"):
+            axis.plot(points["epoch"], points["relative"], **looks[size])
         axis.set_xlabel("epoch")
     axes[0, 0].set_ylabel("rate / peak rate")
     axes[0, 0].set_ylim(-0.05, 1.08)
     panels.name_columns(axes, schedules)
-    panels.legend(figure, {f"batch size {size}": ink for size, ink in inks.items()})
+    panels.place_legend(figure, [Line2D([], [], label=f"batch size {size}", **look) for size, look in looks.items()])
     ends = rates.drop_duplicates(["schedule", "batch_size"], keep="last")
     facts = {
         "ends": [
@@ -42,12 +36,14 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     return panels.Drawing(figure, rates, ends[["schedule", "batch_size", "step", "epoch", "relative"]], facts)
 
 
-def _inks(count: int) -> list[tuple[str, object, str]]:
-    return [
-        (
-            style.INK if k % 2 else style.MUTED,
-            style.DASHES[k % len(style.DASHES)],
-            style.MARKERS[k % len(style.MARKERS)],
-        )
-        for k in range(count)
-    ]
+def _look(k: int) -> dict[str, Any]:
+    """Marks without a line, because nothing is known between two points; no two of six are alike, nor hide another."""
+    ink = style.MUTED if k % 2 else style.INK
+    return {
+        "linestyle": "none",
+        "marker": style.MARKERS[k % len(style.MARKERS)],
+        "markersize": 2 + 1.5 * k,
+        "markeredgewidth": 0.7,
+        "markeredgecolor": ink,
+        "markerfacecolor": "none" if k else ink,
+    }
