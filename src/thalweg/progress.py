@@ -117,7 +117,7 @@ def overall(experiment: Experiment, jobs: Iterable[Progress], workers: int) -> s
     left = {problem: seconds_left(experiment, problem, jobs) for problem in experiment.problems}
     unknown = [problem for problem, seconds in left.items() if seconds is None]
     if unknown:
-        time_left = f"time left not known before {' and '.join(unknown)} began"
+        time_left = f"time left not known before {', '.join(unknown)} began"
     else:
         time_left = f"about {duration(sum(seconds or 0 for seconds in left.values()) / workers)} to go"
     return f"{experiment.name}: {done:,} of {total:,} runs done, {total - done:,} left, {time_left}"
