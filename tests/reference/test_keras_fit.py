@@ -82,8 +82,11 @@ def test_each_step_is_keras_s_own(name, optimizer, schedule):
 
     rate = keras_rate(*SCHEDULES[schedule], peak)
 
-    # With XLA, Keras is compiled by XLA too: what XLA's rounding does to a run, it does to Keras's as well (the CNN
-    # under RMSprop and a warmup ends up to 2e-5 from Keras without XLA, by Keras's program as by ours).
+    # With XLA, Keras is compiled by XLA too: what XLA's rounding does to a run, it does to Keras's as well. Now and then
+    # it turns a decision of a ReLU or of a pooling, in Keras's program or in ours, and the weights of one filter jump:
+    # the CNN under SGD leaves Keras without XLA by 3e-6 in Keras's own program, while ours stays within 6e-8. So our
+    # weights may be as far from Keras's with XLA as those are from Keras's without.
+    stock = None
     for xla, tolerance in ((False, 1e-6), (True, 1e-5)):
         instance = program.instantiate(problem, optimizer, {}, SEED)
         losses, weights = keras_fit(problem, instance, optimizer, rate, horizon, order, xla)
@@ -92,5 +95,7 @@ def test_each_step_is_keras_s_own(name, optimizer, schedule):
         assert ours.steps.tolist() == every_step
         difference = np.abs(ours.batch_losses[1:] - losses) / np.maximum(losses, 1e-3 * losses[0])
         assert difference[:100].max() <= tolerance, f"XLA {xla}: {difference.max()} at step {difference.argmax()}"
-        for mine, theirs in zip(ours.state.trainable, weights, strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
+        stock = stock or weights
+        for mine, theirs, without in zip(ours.state.trainable, weights, stock, strict=True):
+            allowed = tolerance * np.abs(theirs).max() + np.abs(theirs - without)
+            assert (np.abs(mine - theirs) <= allowed).all(), f"XLA {xla}: {np.abs(mine - theirs).max()}"
