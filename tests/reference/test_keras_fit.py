@@ -82,8 +82,8 @@ def test_each_step_is_keras_s_own(name, optimizer, schedule):
 
     rate = keras_rate(*SCHEDULES[schedule], peak)
 
-    # With XLA, Keras is compiled by XLA too: what XLA's rounding does to a run, it does to Keras's as well. Now and then
-    # it turns a decision of a ReLU or of a pooling, in Keras's program or in ours, and the weights of one filter jump:
+    # With XLA, Keras is compiled by XLA too: what XLA's rounding does to a run, it does to Keras's as well. Now and
+    # then it turns a decision of a ReLU or a pooling, in Keras's program or in ours, and the weights of a filter jump:
     # the CNN under SGD leaves Keras without XLA by 3e-6 in Keras's own program, while ours stays within 6e-8. So our
     # weights may be as far from Keras's with XLA as those are from Keras's without.
     stock = None
