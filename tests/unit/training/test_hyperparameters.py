@@ -1,0 +1,185 @@
+"""Hyperparameters that enter a compiled program: the same numbers as fixed ones, and known for whom it is right."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from thalweg.training import optimizers
+from thalweg.training.hyperparameters import Search, Traced
+
+STEPS, RATE = 50, 0.05
+START = [np.linspace(-1, 2, 6, dtype=np.float32).reshape(2, 3), np.array([0.5, -1.5, 0.0], np.float32)]
+TARGET = [np.full((2, 3), 0.3, np.float32), np.array([1.0, -0.5, 0.25], np.float32)]
+
+SEARCHES = {
+    "Adam": ("Adam", {}, {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}, {"beta_1": 0.8, "epsilon": 1e-3}),
+    "AMSGrad": ("Adam", {"amsgrad": True}, {"beta_2": 0.999}, {"beta_2": 0.95}),
+    "AdamW": ("AdamW", {}, {"weight_decay": 0.004}, {"weight_decay": 0.1}),
+    "Nadam": ("Nadam", {}, {"beta_1": 0.9, "beta_2": 0.999}, {"beta_1": 0.85}),
+    "RMSprop": ("RMSprop", {"momentum": 0.5}, {"rho": 0.9}, {"rho": 0.99}),
+    "momentum": ("SGD", {}, {"momentum": 0.9}, {"momentum": 0.99}),
+    "Nesterov": ("SGD", {"nesterov": True}, {"momentum": 0.9}, {"momentum": 0.3}),
+    "clipnorm": ("Adam", {}, {"clipnorm": 0.5}, {"clipnorm": 0.125}),
+    "global_clipnorm": ("SGD", {}, {"global_clipnorm": 0.7}, {"global_clipnorm": 0.3}),
+    "clipvalue": ("SGD", {}, {"clipvalue": 0.7}, {"clipvalue": 0.3}),
+    "average": (
+        "Adam",
+        {"use_ema": True, "ema_overwrite_frequency": 5, "gradient_accumulation_steps": 2},
+        {"ema_momentum": 0.9},
+        {"ema_momentum": 0.5},
+    ),
+    "Adadelta": ("Adadelta", {}, {"rho": 0.95, "epsilon": 1e-7}, {"rho": 0.8}),
+    "Adagrad": ("Adagrad", {}, {"epsilon": 1e-7}, {"epsilon": 0.1}),
+    "Adafactor": ("Adafactor", {}, {"beta_2_decay": -0.8, "clip_threshold": 1.5}, {"beta_2_decay": -0.6}),
+    "Adamax": ("Adamax", {}, {"beta_1": 0.9, "beta_2": 0.999}, {"beta_2": 0.9}),
+    "Ftrl": ("Ftrl", {}, {"learning_rate_power": -0.5, "beta": 0.1}, {"learning_rate_power": -0.4}),
+    "Lamb": ("Lamb", {}, {"beta_1": 0.9}, {"beta_1": 0.7}),
+    "Lion": ("Lion", {}, {"beta_1": 0.9, "beta_2": 0.99}, {"beta_2": 0.9}),
+    "Muon": ("Muon", {}, {"momentum": 0.95, "adam_lr_ratio": 0.1}, {"momentum": 0.9}),
+    "ScheduleFreeAdamW": ("ScheduleFreeAdamW", {}, {"beta_1": 0.9}, {"beta_1": 0.8}),
+}
+"""A class, fixed arguments, those searched with the values that the program is traced with, and others for it."""
+
+
+def trained(class_name, arguments, searched, xla, traces=None):
+    """A program, and its optimizer: the weights after some steps towards a target, given the searched values."""
+    variables = [keras.Variable(value) for value in START]
+    optimizer = optimizers.build(class_name, arguments, variables, searched)
+    beginning = [variable.numpy() for variable in optimizers.state(optimizer)]
+
+    @tf.function(jit_compile=xla, autograph=False)
+    def train(values, state, hyperparameters):
+        if traces is not None:
+            traces.append(hyperparameters)
+
+        def advance(step, values, state):
+            gradients = [value - target for value, target in zip(values, TARGET, strict=True)]
+            rate = tf.constant(RATE)
+            return step + 1, *optimizers.step(
+                optimizer, gradients, rate, variables, values, state, hyperparameters=hyperparameters
+            )
+
+        loop = (tf.constant(0), values, state)
+        return tf.while_loop(lambda step, *_: step < STEPS, advance, loop)[1]
+
+    def run(values):
+        given = [tf.constant(value, tf.float64) for value in values.values()]
+        return [tensor.numpy() for tensor in train(START, beginning, given)]
+
+    return run, optimizer
+
+
+@pytest.fixture(autouse=True)
+def as_written():
+    """TensorFlow rewrites x·c·y and x/c where it sees that c is constant. Here nothing is rewritten."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_traced_number_trains_as_the_fixed_one(name):
+    class_name, arguments, searched, others = SEARCHES[name]
+    for xla in (False, True):
+        traces = []
+        run, optimizer = trained(class_name, arguments, searched, xla, traces)
+        for values in (searched, {**searched, **others}):
+            mine = run(values)
+            fixed, _ = trained(class_name, {**arguments, **values}, {}, xla)
+            for one, other in zip(mine, fixed({}), strict=True):
+                if xla:
+                    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+                else:
+                    np.testing.assert_array_equal(one, other)
+            assert optimizers.serves(optimizer, values)
+        assert len(traces) == 1
+
+
+@pytest.mark.parametrize(
+    ("class_name", "searched", "others", "served"),
+    [
+        ("SGD", {"momentum": 0.9}, {"momentum": 0.99}, True),
+        ("SGD", {"momentum": 0.9}, {"momentum": 0.0}, False),
+        ("SGD", {"momentum": 0.0}, {"momentum": 0.9}, False),
+        ("SGD", {"momentum": 0.0}, {"momentum": 0.0}, True),
+        ("SGD", {"nesterov": True}, {"nesterov": False}, False),
+        ("Adam", {"beta_1": 0.9, "epsilon": 1e-7}, {"epsilon": 1e-3}, True),
+        ("Adam", {"amsgrad": False, "beta_1": 0.9}, {"beta_1": 0.8}, True),
+        ("Adam", {"clipnorm": 1.0}, {"clipnorm": 0.0}, False),
+        ("Adam", {"clipnorm": None}, {"clipnorm": 1.0}, False),
+        ("AdamW", {"weight_decay": 0.1}, {"weight_decay": 0.2}, True),
+        ("Muon", {"ns_steps": 5}, {"ns_steps": 6}, False),
+        ("Adagrad", {"initial_accumulator_value": 0.1}, {"initial_accumulator_value": 0.2}, False),
+        ("RMSprop", {"rho": 0.9, "momentum": 0.5}, {"rho": 0.8, "momentum": 0.6}, True),
+    ],
+)
+def test_a_program_knows_whom_it_serves(class_name, searched, others, served):
+    run, optimizer = trained(class_name, {}, searched, xla=False)
+    run({name: value if isinstance(value, float) else 0.0 for name, value in searched.items()})
+    assert optimizers.serves(optimizer, searched)
+    assert optimizers.serves(optimizer, {**searched, **others}) is served
+
+
+class Derived(keras.optimizers.SGD):
+    """It makes another number of its argument when it is constructed."""
+
+    def __init__(self, friction=0.1, **kwargs):
+        super().__init__(momentum=1 - friction, **kwargs)
+        self.friction = friction
+
+
+class Looking(keras.optimizers.SGD):
+    """It asks for its number while it takes a step."""
+
+    def __init__(self, factor=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = math.sqrt(self.factor) if self.factor > 1 else self.factor
+        super().update_step(gradient * factor, variable, learning_rate)
+
+
+def test_numbers_that_are_needed_as_numbers_are_fixed():
+    _, optimizer = trained(f"{__name__}:Derived", {}, {"friction": 0.1}, xla=False)
+    assert not optimizers.serves(optimizer, {"friction": 0.2})
+
+    run, optimizer = trained(f"{__name__}:Looking", {}, {"factor": 0.5}, xla=False)
+    run({"factor": 0.5})
+    assert optimizers.serves(optimizer, {"factor": 0.6})
+    assert not optimizers.serves(optimizer, {"factor": 2.0})
+    run, optimizer = trained(f"{__name__}:Looking", {}, {"factor": 2.0}, xla=False)
+    run({"factor": 2.0})
+    assert not optimizers.serves(optimizer, {"factor": 3.0})
+
+
+def test_arithmetic_is_that_of_python():
+    search = Search({"a": 0.9, "b": 3.0})
+    a, b = (Traced(search, lambda values, name=name: values[name]) for name in "ab")
+    expression = -(abs(1 - a) ** 2 / (b + np.float64(0.1)) - 7 // b * +(b % 2))
+    assert isinstance(expression, Traced)
+    by_hand = -(abs(1 - 0.9) ** 2 / (3.0 + 0.1) - 7 // 3.0 * (3.0 % 2))
+    with search.bound([tf.constant(0.9, tf.float64), tf.constant(3.0, tf.float64)]):
+        tensor = tf.convert_to_tensor(expression, tf.float64)
+        assert tf.convert_to_tensor(a).dtype == tf.float32
+        assert (tf.constant([2.0]) * a).dtype == tf.float32
+    assert float(tensor) == by_hand
+    assert not search.guards
+    assert float(expression) == by_hand
+    assert search.serves({"a": 0.9})
+    assert not search.serves({"a": 0.8})
+
+
+def test_a_guard_keeps_the_answer_not_the_number():
+    search = Search({"a": 0.9})
+    a = Traced(search, lambda values: values["a"])
+    assert a > 0.5
+    assert 2 * a != 1
+    assert a
+    assert search.serves({"a": 0.6})
+    assert not search.serves({"a": 0.5})
+    assert hash(a) == hash(0.9)
+    assert not search.serves({"a": 0.6})
