@@ -17,7 +17,7 @@ import pandas as pd
 from thalweg.analysis.choose import choose, rates
 from thalweg.analysis.histories import counting_diverged, with_outcomes
 from thalweg.grid.experiment import Experiment, load
-from thalweg.grid.runs import Horizon, Run, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
+from thalweg.grid.runs import Horizon, Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
 
 EXAMPLES = {"linear": 6, "sine": 100, "digits_cnn": 1078}
 CLASSIFIERS = ("digits_cnn",)
@@ -73,7 +73,10 @@ def write(experiment: Experiment, results: Path) -> None:
             tuning = [(run, "tuning", None) for run in tuning_runs(experiment, problem, optimizer)]
             runs, histories = write_job(experiment, results, "tuning", tuning)
             chosen = choose(experiment, rates(counting_diverged(with_outcomes(runs, histories))))
-            by_cell = {(row.schedule, row.batch_size): row.learning_rate for row in chosen.itertuples()}
+            by_cell = {
+                (row.schedule, row.batch_size): Trial(row.learning_rate, tuple(json.loads(row.hyperparameters).items()))
+                for row in chosen.itertuples()
+            }
             evaluation: list[tuple[Run, str, str | None]] = [
                 (run, "evaluation", None) for run in evaluation_runs(experiment, problem, optimizer, by_cell)
             ]
@@ -92,7 +95,7 @@ def write_job(
         histories[digest] = pd.DataFrame(history(experiment, run, horizon)).assign(run=digest)
         diverged_at = diverges(run, horizon)
         rows.append(
-            {"run": digest, "stage": stage_of_run, "reproduction": reproduction, **run._asdict()}
+            {"run": digest, "stage": stage_of_run, "reproduction": reproduction, **run.row()}
             | {"epochs": experiment.problems[run.problem].epochs}
             | {"steps_per_epoch": horizon.steps_per_epoch, "steps": horizon.steps}
             | {"outcome": "diverged" if diverged_at else "finished", "diverged_at": diverged_at}

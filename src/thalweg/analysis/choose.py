@@ -1,4 +1,4 @@
-"""Choose each cell's learning rate from its tuning runs: `python -m thalweg.analysis.choose`."""
+"""Choose each cell's trial, a learning rate above all, from its tuning runs: `python -m thalweg.analysis.choose`."""
 
 import argparse
 import json
@@ -13,28 +13,29 @@ from thalweg.grid.experiment import Experiment, load
 from thalweg.store import write_whole
 
 CELL = ["problem", "optimizer", "schedule", "batch_size"]
+TRIAL = ["learning_rate", "hyperparameters"]
 
 
 def rates(tuning: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and learning rate: n, diverged, median and quartiles of the final validation loss.
+    """A row a cell and trial: n, diverged, median and quartiles of the final validation loss.
 
     `tuning` holds the tuning runs as histories.counting_diverged gives them.
     """
     rows = []
-    for key, group in tuning.groupby([*CELL, "learning_rate"], sort=False):
+    for key, group in tuning.groupby([*CELL, *TRIAL], sort=False):
         lower, median, upper = intervals.quartiles(group["final_validation_loss"].to_numpy())
         rows.append((*key, len(group), int((group["outcome"] == "diverged").sum()), median, lower, upper))
-    names = [*CELL, "learning_rate", "n", "diverged", "median", "lower", "upper"]
+    names = [*CELL, *TRIAL, "n", "diverged", "median", "lower", "upper"]
     return pd.DataFrame(rows, columns=names)
 
 
 def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell, in grid order: the rate with the lowest median final validation loss, ties to the smaller rate.
+    """A row a cell, in grid order: the trial with the lowest median final validation loss, ties to the smaller rate.
 
     Medians below histories.RESOLUTION tie; `validation_loss` is the median as measured.
     """
     ranked = by_rate.assign(resolved=histories.resolved(by_rate["median"]))
-    chosen = ranked.sort_values([*CELL, "resolved", "learning_rate"]).drop_duplicates(CELL).drop(columns="resolved")
+    chosen = ranked.sort_values([*CELL, "resolved", *TRIAL]).drop_duplicates(CELL).drop(columns="resolved")
     chosen["edge"] = [
         _edge(rate, experiment.optimizers[name].learning_rates)
         for name, rate in zip(chosen["optimizer"], chosen["learning_rate"], strict=True)
@@ -44,12 +45,13 @@ def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_json(chosen: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the evaluation jobs read: for each schedule and batch size the learning rate, and how it was chosen."""
+    """What the evaluation jobs read: for each schedule and batch size the chosen trial, and how it was chosen."""
     return [
         {
             "schedule": row.schedule,
             "batch_size": int(row.batch_size),
             "learning_rate": float(row.learning_rate),
+            "hyperparameters": json.loads(row.hyperparameters),
             "validation_loss": float(row.validation_loss) if math.isfinite(row.validation_loss) else None,
             "runs": int(row.runs),
             "diverged": int(row.diverged),
@@ -60,8 +62,9 @@ def as_json(chosen: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _edge(rate: float, learning_rates: tuple[float, ...]) -> str | None:
-    """Whether the rate is at an end of the range, where a better one may lie outside."""
-    if len(learning_rates) == 1:
+    """Whether the rate is at an end of the grid, where a better one may lie outside. The draws of a search have no
+    such ends."""
+    if len(learning_rates) < 2:
         return None
     return {min(learning_rates): "lowest", max(learning_rates): "highest"}.get(rate)
 

@@ -3,9 +3,9 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from thalweg.grid import yaml_file
+from thalweg.grid import search, yaml_file
 
 FIRST_EVALUATION_SEED = 1001
 """A count of evaluation seeds starts here, so that adding tuning seeds (from 1) never moves or meets them."""
@@ -47,11 +47,7 @@ def _read_rates(value: Any) -> Any:
         raise ValueError(f"write a list of rates, [{value}], or a range, as in 1e-3 .. 1")
     if not isinstance(value, str):
         return value
-    ends = re.fullmatch(r"\s*(\S+)\s*\.\.\s*(\S+)\s*", value)
-    try:
-        low, high = (float(end) for end in ends.groups()) if ends else (math.nan, math.nan)
-    except ValueError:
-        low = high = math.nan
+    low, high = search.ends(value)
     if not 0 < low <= high < math.inf:
         raise ValueError(f"{value!r} is not a range of positive rates, as in 1e-3 .. 1")
     points = lattice(low, high)
@@ -76,12 +72,25 @@ _OF_NAMES = "a name is at most 60 lower-case letters, digits and underscores, an
 Name = Annotated[str, Field(pattern=NAME)]
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _plain(value: Any) -> Any:
     """An argument of a class is a number, a text, true or false, or a list of those."""
-    for one in value if isinstance(value, list) else [value]:
+    for one in _listed(value):
         if not isinstance(one, bool | int | float | str | None):
             raise ValueError(f"must be a number, a text, true, false or a list of those, not {one!r}")
     return value
+
+
+def _read_length(value: Any) -> Any:
+    """A length of some steps: a count of them, or a text with its unit."""
+    text = f"{value} steps" if isinstance(value, int) and not isinstance(value, bool) else value
+    match = _LENGTH.fullmatch(text) if isinstance(text, str) else None
+    if value is not None and not (match and float(match[1]) > 0):
+        raise ValueError(f"{value!r} is no length; write 5 epochs, 100 steps or 10 % (of the horizon)")
+    return text
 
 
 Argument = Annotated[Any, AfterValidator(_plain)]
@@ -95,6 +104,7 @@ LearningRates = Annotated[
     AfterValidator(_unique),
     AfterValidator(lambda rates: tuple(sorted(rates))),
 ]
+Space = Annotated[search.Space, BeforeValidator(search.read)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 SeedList = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_unique)]
 
@@ -103,16 +113,64 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Target(NamedTuple):
+    """What a run is to reach: a value at most, or at least, so much in a `column` of its history."""
+
+    column: str
+    at_least: bool
+    value: float
+
+
+_TARGET = re.compile(r"\s*((?:train|validation|test)_[a-z]\w*)\s*(<=|>=)\s*(\S+)\s*")
+
+
+def _read_target(value: Any) -> Any:
+    """A target such as `validation_accuracy >= 0.97`."""
+    match = _TARGET.fullmatch(value) if isinstance(value, str) else None
+    try:
+        number = float(match[3]) if match else math.nan
+    except ValueError:
+        number = math.nan
+    if value is not None and not (match and math.isfinite(number)):
+        raise ValueError(f"{value!r} is no target; write a metric on a split, as in validation_loss <= 0.01")
+    return Target(match[1], match[2] == ">=", number) if match else None
+
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600}
+
+
+def _read_duration(value: Any) -> Any:
+    """A time such as `90 seconds`, `10 minutes` or `2 hours`, in seconds."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(second|minute|hour)s?\s*", value) if isinstance(value, str) else None
+    if value is not None and not (match and float(match[1]) > 0):
+        raise ValueError(f"{value!r} is no time; write 90 seconds, 10 minutes or 2 hours")
+    return float(match[1]) * _UNITS[match[2]] if match else None
+
+
 class ProblemGrid(_Section):
-    """How a problem of `problems/` is run. `epochs` sets the horizon; the rest says on what and how it is computed."""
+    """How a problem of `problems/` is run. `epochs` sets the horizon; docs/experiment-file.md says what each key is."""
 
     batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_unique)]
     epochs: Count
+    drop_remainder: Switch = False
+    data_order: Literal["reshuffled", "fixed"] = "reshuffled"
     evaluation_points: Annotated[int, Field(strict=True, ge=2)] = 40
+    record: tuple[Literal["gradient_noise"], ...] = ()
+    target: Annotated[Target | None, BeforeValidator(_read_target)] = None
+    end_at_target: Switch = False
+    time_limit: Annotated[float | None, BeforeValidator(_read_duration)] = None
     device: Literal["auto", "cpu", "gpu"] = "cpu"
+    jobs_per_gpu: Count = 1
+    lanes: Count = 1
     threads: Count = 1
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     xla: Switch = True
+
+    @model_validator(mode="after")
+    def _ends_at_something(self) -> "ProblemGrid":
+        if self.end_at_target and self.target is None:
+            raise ValueError("end_at_target: there is no target; write one, as in target: validation_loss <= 0.01")
+        return self
 
 
 class _Configured(BaseModel):
@@ -129,11 +187,42 @@ class _Configured(BaseModel):
 ClassName = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.]*:)?[A-Za-z_]\w*$")]
 
 
+class Search(BaseModel):
+    """What an optimizer's hyperparameters are drawn from, together: a trial is one draw of them all."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Space]
+    trials: Count
+    learning_rate: Space
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_mapping(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            raise ValueError(f"write trials, learning_rate and what else is drawn, each with its range, not {given!r}")
+        return given
+
+    @model_validator(mode="after")
+    def _rates_are_positive(self) -> "Search":
+        if self.learning_rate.lowest <= 0:
+            raise ValueError(f"learning_rate: should be greater than 0, not {self.learning_rate}")
+        return self
+
+    @property
+    def beside_the_rate(self) -> dict[str, search.Space]:
+        """The spaces of the hyperparameters other than the learning rate, by name."""
+        return {name: self.__pydantic_extra__[name] for name in sorted(self.__pydantic_extra__)}
+
+
 class Optimizer(_Configured):
-    """A class of keras.optimizers, or `module:Class` beside the experiment file, with its fixed hyperparameters."""
+    """A class of keras.optimizers, or `module:Class` beside the experiment file, with its fixed hyperparameters.
+
+    Its learning rates are those of a grid, or are drawn in a search, with other hyperparameters or without.
+    """
 
     class_name: ClassName = Field(alias="class")
-    learning_rates: LearningRates
+    learning_rates: LearningRates = ()
+    search: Search | None = None
 
     @model_validator(mode="after")
     def _no_rate_of_its_own(self) -> "Optimizer":
@@ -141,11 +230,40 @@ class Optimizer(_Configured):
             raise ValueError("learning_rate: is an axis of the grid; write learning_rates, as in 1e-3 .. 1")
         return self
 
+    @model_validator(mode="after")
+    def _rates_or_search(self) -> "Optimizer":
+        if not self.learning_rates and not self.search:
+            raise ValueError("learning_rates is missing; write them, as in 1e-3 .. 1, or a search")
+        if self.learning_rates and self.search:
+            raise ValueError("search: stands beside learning_rates; keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _searched_or_fixed(self) -> "Optimizer":
+        for name in self.searched:
+            if name in self.arguments:
+                raise ValueError(f"search.{name}: is also given as fixed ({self.arguments[name]!r}); keep one of them")
+        return self
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The names of the hyperparameters, other than the learning rate, that are searched."""
+        return tuple(self.search.beside_the_rate) if self.search else ()
+
+    def fixed_at(self, hyperparameters: Mapping[str, float]) -> "Optimizer":
+        """The optimizer with the searched hyperparameters among its arguments, as if they were fixed."""
+        arguments = {**self.arguments, **hyperparameters}
+        return Optimizer.model_validate({"class": self.class_name, "learning_rates": [1.0], **arguments})
+
 
 class Schedule(_Configured):
-    """A class of keras.optimizers.schedules, or `module:Class`; without a class the rate stays at its peak."""
+    """A class of keras.optimizers.schedules or of ours, or `module:Class`; without a class the rate stays at its peak.
+
+    `warmup` is how long the rate first rises from 0; the schedule begins at its end.
+    """
 
     class_name: ClassName | None = Field(default=None, alias="class")
+    warmup: Annotated[str | None, BeforeValidator(_read_length)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -156,10 +274,27 @@ class Schedule(_Configured):
     def _constant_takes_no_arguments(self) -> "Schedule":
         if self.class_name is None and self.arguments:
             raise ValueError(f"class: is missing, so {', '.join(self.arguments)} has nothing to belong to")
-        for name, value in self.arguments.items():
-            if isinstance(value, str):
-                parse_length(value, name)
         return self
+
+    @model_validator(mode="after")
+    def _texts_are_lengths(self) -> "Schedule":
+        for name, text in ((name, one) for name, value in self.arguments.items() for one in _listed(value)):
+            if not isinstance(text, str):
+                continue
+            if not self._of_user and not name.endswith(("steps", "boundaries")):
+                raise ValueError(f"{name}: must be a number, not {text!r}; only steps and boundaries are lengths")
+            if self.is_length(text):
+                parse_length(text, name)
+        return self
+
+    @property
+    def _of_user(self) -> bool:
+        return ":" in (self.class_name or "")
+
+    def is_length(self, value: Any) -> bool:
+        """Whether an argument's value, or one of its list, is a length. A user's own class may take texts that are
+        none; they begin with no digit."""
+        return isinstance(value, str) and (not self._of_user or value.lstrip()[:1].isdigit())
 
 
 class Seeds(_Section):
@@ -268,6 +403,13 @@ def _dangling(experiment: Experiment) -> Iterable[tuple[yaml_file.Location, str]
                     ("reproductions", name, axis),
                     f"{value!r} is not among the {axis}s ({', '.join(there)}){nearest(value, there)}",
                 )
+        optimizer = experiment.optimizers.get(reproduction.optimizer)
+        if optimizer and optimizer.searched:
+            yield (
+                ("reproductions", name, "optimizer"),
+                f"{reproduction.optimizer!r} searches {', '.join(optimizer.searched)}, which a reproduction leaves "
+                f"open; name an optimizer whose arguments are all fixed",
+            )
 
 
 def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, str]:
@@ -291,7 +433,9 @@ def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, s
     else:
         text = f"{details['msg'].replace('Input should be', 'should be')}, not {given!r}"[:300]
     key = _key(location)
-    return _line(location, lines), f"{key}: {text}" if key else text
+    # What begins with a key of its own section is to be found on that key's line.
+    at = (*location, *text.partition(":")[0].split("."))
+    return _line(at, lines), f"{key}: {text}" if key else text
 
 
 def _known_keys(section: tuple[str | int, ...]) -> list[str]:
@@ -304,6 +448,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """` (did you mean adam?)` for a misspelt name, and nothing where no known name is near."""
     close = difflib.get_close_matches(word, sorted(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def plain(error: Exception) -> str:
+    """What an error says, on one line; its kind where it says nothing."""
+    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def _key(location: Iterable[str | int]) -> str:

@@ -12,13 +12,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import Horizon, Run, evaluation_steps, schedule_arguments
+from thalweg.grid.experiment import Experiment, Optimizer, Schedule
+from thalweg.grid.runs import Horizon, Run, evaluation_steps, optimizer_arguments, schedule_arguments, warmup_steps
 
 COMPUTING_PACKAGES = ("tensorflow", "keras", "numpy")
 """The packages whose versions can change a run's bits."""
 
-COMPUTING_MODULES = ("settings", "problem", "optimizers", "schedules", "seeds", "program")
+COMPUTING_MODULES = (
+    "settings",
+    "problem",
+    "seeds",
+    "schedules",
+    "hyperparameters",
+    "optimizers",
+    "steps",
+    "evaluation",
+    "records",
+    "loop",
+    "program",
+    "streamed",
+)
 """The modules of thalweg.training that compute. How jobs, stores and devices are handled changes no bits."""
 
 
@@ -36,18 +49,23 @@ def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: st
     """
     grid, optimizer = experiment.problems[run.problem], experiment.optimizers[run.optimizer]
     schedule = experiment.schedules[run.schedule]
-    horizon = Horizon(check["splits"]["train"]["examples"], run.batch_size, grid.epochs)
+    horizon = Horizon(check["splits"]["train"]["examples"], run.batch_size, grid.epochs, grid.drop_remainder)
     return {
         "problem": source_digest(experiment.problem_file(run.problem), experiment.directory),
         "data": check["data"],
-        "optimizer": _configured(optimizer.class_name, optimizer.arguments, experiment.directory),
-        "schedule": _configured(schedule.class_name, schedule_arguments(schedule, horizon), experiment.directory),
+        "optimizer": _optimized(optimizer, run, experiment.directory),
+        "schedule": _scheduled(schedule, horizon, experiment.directory),
         "batch_size": run.batch_size,
         "learning_rate": run.learning_rate,
         "seed": run.seed,
         "epochs": grid.epochs,
+        "drop_remainder": grid.drop_remainder,
+        "data_order": grid.data_order,
         "evaluation_steps": evaluation_steps(horizon.steps, grid.evaluation_points),
+        "record": list(grid.record),
+        "end_at": list(grid.target) if grid.target and grid.end_at_target else None,
         "device": device,
+        "lanes": grid.lanes,
         "threads": grid.threads,
         "precision": grid.precision,
         "xla": grid.xla,
@@ -67,6 +85,19 @@ def computing() -> dict[str, Any]:
 
 def _configured(class_name: str | None, arguments: dict[str, Any], directory: Path) -> dict[str, Any]:
     return {"class": class_name, "arguments": arguments, "source": class_source(class_name, directory)}
+
+
+def _optimized(optimizer: Optimizer, run: Run, directory: Path) -> dict[str, Any]:
+    configured = _configured(optimizer.class_name, optimizer_arguments(optimizer, run), directory)
+    # A value that enters the program as an argument can round otherwise than one that is compiled into it.
+    searched = [name for name, _ in run.hyperparameters]
+    return {**configured, "searched": searched} if searched else configured
+
+
+def _scheduled(schedule: Schedule, horizon: Horizon, directory: Path) -> dict[str, Any]:
+    configured = _configured(schedule.class_name, schedule_arguments(schedule, horizon), directory)
+    warmup = warmup_steps(schedule, horizon)
+    return {**configured, "warmup": warmup} if warmup else configured
 
 
 @cache

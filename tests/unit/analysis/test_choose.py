@@ -7,13 +7,19 @@ import pandas as pd
 import pytest
 
 from thalweg.analysis.choose import as_json, choose, rates
+from thalweg.grid.experiment import Optimizer
 
 CELL = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": 1}
 
 
 def tuned(losses: dict[float, list[float]]) -> pd.DataFrame:
     return pd.DataFrame(
-        {**CELL, "learning_rate": rate, "outcome": "finished" if np.isfinite(loss) else "diverged"}
+        {
+            **CELL,
+            "learning_rate": rate,
+            "hyperparameters": "{}",
+            "outcome": "finished" if np.isfinite(loss) else "diverged",
+        }
         | {"final_validation_loss": loss}
         for rate, of_rate in losses.items()
         for loss in of_rate
@@ -31,6 +37,7 @@ def test_the_lowest_median_wins_and_not_the_lowest_run(experiment):
         "schedule": "constant",
         "batch_size": 1,
         "learning_rate": 0.1,
+        "hyperparameters": {},
         "validation_loss": 2.0,
         "runs": 3,
         "diverged": 0,
@@ -66,6 +73,39 @@ def test_a_choice_at_an_end_of_the_range_is_flagged(experiment, rate, edge):
 def test_where_all_diverged_the_smallest_rate_is_taken_and_its_loss_is_null(experiment):
     only = chosen_rate(experiment, {0.1: [np.inf] * 3, 0.01: [np.inf] * 3})
     assert (only["learning_rate"], only["validation_loss"], only["diverged"]) == (0.01, None, 3)
+
+
+def of_trials(losses):
+    """Tuning runs of trials given as (rate, JSON of what else is searched)."""
+    return pd.concat(
+        [
+            tuned({rate: of_trial}).assign(optimizer="searched", hyperparameters=hyperparameters)
+            for (rate, hyperparameters), of_trial in losses.items()
+        ],
+        ignore_index=True,
+    )
+
+
+@pytest.fixture
+def searching(experiment):
+    search = {"trials": 3, "learning_rate": [0.1, 0.3], "beta_1": [0.5, 0.9]}
+    searched = Optimizer.model_validate({"class": "Adam", "search": search})
+    return experiment.model_copy(update={"optimizers": {**experiment.optimizers, "searched": searched}})
+
+
+def test_trials_at_one_rate_are_told_apart_by_what_else_was_drawn(searching):
+    runs = of_trials({(0.1, '{"beta_1": 0.5}'): [1, 5, 5], (0.1, '{"beta_1": 0.9}'): [2, 2, 2]})
+    by_trial = rates(runs)
+    assert by_trial["n"].tolist() == [3, 3]
+    (only,) = as_json(choose(searching, by_trial))
+    assert (only["learning_rate"], only["hyperparameters"], only["edge"]) == (0.1, {"beta_1": 0.9}, None)
+
+
+def test_equal_trials_go_to_the_smaller_rate_and_then_to_one_that_does_not_depend_on_their_order(searching):
+    losses = {(0.3, '{"beta_1": 0.1}'): [1], (0.1, '{"beta_1": 0.9}'): [1], (0.1, '{"beta_1": 0.5}'): [1]}
+    for these in (losses, dict(reversed(losses.items()))):
+        (only,) = as_json(choose(searching, rates(of_trials(these))))
+        assert (only["learning_rate"], only["hyperparameters"]) == (0.1, {"beta_1": 0.5})
 
 
 def test_the_command_writes_the_same_json_twice_in_grid_order(small, tmp_path):

@@ -1,5 +1,6 @@
 """Experiment files: what is read from a good one, and what is said of a bad one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,18 @@ problems:
   linear: {batch_sizes: [1, 6], epochs: 5}
 optimizers:
   sgd: {class: SGD, momentum: 0.9, learning_rates: 1e-3 .. 1}
+  adam:
+    class: Adam
+    amsgrad: true
+    search:
+      trials: 20
+      learning_rate: 1e-4 .. 1e-1
+      beta_1: 1 - (1e-2 .. 3e-1)
+      epsilon: [1e-8, 1e-3, 1]
 schedules:
   constant: {}
+  warm: {warmup: 5 epochs}
+  steps: {class: PiecewiseConstantDecay, boundaries: [10 %, 2 epochs, 9], values: [1, 0.5, 0.2, 0.1], warmup: 3}
   staircase: {class: ExponentialDecay, decay_rate: 96e-2, decay_steps: 25 epochs, staircase: true}
 seeds: {tuning: 3, evaluation: 10}
 reproductions:
@@ -43,7 +54,15 @@ def test_a_good_file(write):
     assert experiment.optimizers["sgd"].class_name == "SGD"
     assert experiment.optimizers["sgd"].arguments == {"momentum": 0.9}
     assert experiment.optimizers["sgd"].learning_rates == (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    assert experiment.optimizers["sgd"].searched == ()
+    assert experiment.optimizers["adam"].learning_rates == ()
+    assert experiment.optimizers["adam"].arguments == {"amsgrad": True}
+    assert experiment.optimizers["adam"].searched == ("beta_1", "epsilon")
+    assert experiment.optimizers["adam"].search.trials == 20
     assert experiment.schedules["constant"].class_name is None
+    assert experiment.schedules["constant"].warmup is None
+    assert (experiment.schedules["warm"].warmup, experiment.schedules["steps"].warmup) == ("5 epochs", "3 steps")
+    assert experiment.schedules["steps"].arguments["boundaries"] == ["10 %", "2 epochs", 9]
     assert experiment.schedules["staircase"].arguments["decay_rate"] == 0.96
     assert not set(experiment.seeds.tuning) & set(experiment.seeds.evaluation)
     assert experiment.reproductions["snippet"].learning_rate == 0.01
@@ -53,6 +72,14 @@ def test_a_good_file(write):
 def test_the_shipped_experiments_are_good(name):
     experiment = load(ROOT / "experiments" / f"{name}.yaml")
     assert experiment.name == name
+
+
+def test_the_reference_s_examples_are_good(write):
+    reference = (ROOT / "docs/experiment-file.md").read_text()
+    examples = re.findall(r"```yaml\n((?:optimizers|schedules|seeds):.*?)```", reference, re.DOTALL)
+    assert len(examples) == 3
+    experiment = load(write("title: All\nproblems: {linear: {batch_sizes: [6], epochs: 5}}\n" + "".join(examples)))
+    assert experiment.optimizers["adam_searched"].searched == ("beta_1", "epsilon")
 
 
 def test_the_article_has_the_whole_grid():
@@ -94,7 +121,7 @@ def test_the_lattice_is_half_decades():
         (("epochs: 5", "epochs: 5, xla: 'off'"), "line 3: problems.linear.xla: should be a valid boolean, not 'off'"),
         (("momentum: 0.9", "momentum: {a: 1}"), "line 5: optimizers.sgd.momentum: must be a number, a text, true, fa"),
         (("1e-3 .. 1", "0.01"), "line 5: optimizers.sgd.learning_rates: write a list of rates, [0.01], or a range"),
-        (("constant: {}", "no: {}"), "line 6: schedules: YAML reads a name here as False; put it in quotes"),
+        (("constant: {}", "no: {}"), "line 14: schedules: YAML reads a name here as False; put it in quotes"),
         (("title: An experiment", "title: &x [*x]"), "line 1: is nested too deeply, or within itself"),
         (("[1, 6]", "[]"), "line 3: problems.linear.batch_sizes: "),
         (("[1, 6]", "[6, 6]"), "line 3: problems.linear.batch_sizes: 6 stands more than once"),
@@ -111,12 +138,43 @@ def test_the_lattice_is_half_decades():
         (("1e-3 .. 1", "[.nan]"), "line 5: optimizers.sgd.learning_rates.0: should be"),
         (("momentum: 0.9", "learning_rate: 0.9"), "learning_rate: is an axis of the grid; write learning_rates"),
         (("class: SGD", "class: os.system"), "line 5: optimizers.sgd.class: 'os.system' is no class"),
-        (("25 epochs", "25 lines"), "line 8: schedules.staircase: decay_steps: '25 lines' is no length"),
-        (("constant: {}", "constant: {decay_steps: 5}"), "line 7: schedules.constant: class: is missing"),
-        (("tuning: 3", "tuning: 0"), "line 9: seeds.tuning: a count of seeds lies between 1 and 1000, not 0"),
-        (("tuning: 3", "tuning: [1, 1003]"), "line 9: seeds: 1003 is both a tuning and an evaluation seed"),
+        (("25 epochs", "25 lines"), "line 18: schedules.staircase: decay_steps: '25 lines' is no length"),
+        (("constant: {}", "constant: {decay_steps: 5}"), "line 15: schedules.constant: class: is missing"),
+        (("warmup: 5 epochs", "warmup: 5 lines"), "line 16: schedules.warm.warmup: '5 lines' is no length; write 5 ep"),
+        (("warmup: 5 epochs", "warmup: 0 %"), "line 16: schedules.warm.warmup: '0 %' is no length"),
+        (("warmup: 5 epochs", "warmup: true"), "line 16: schedules.warm.warmup: True is no length"),
+        (("warmup: 5 epochs", "warmup: -5"), "line 16: schedules.warm.warmup: -5 is no length"),
+        (("warmup: 5 epochs", "warmup: 0.1"), "line 16: schedules.warm.warmup: 0.1 is no length"),
+        (("[10 %, 2", "[10 lines, 2"), "line 17: schedules.steps: boundaries: '10 lines' is no length"),
+        (("[1, 0.5,", "[1, 50 %,"), "line 17: schedules.steps: values: must be a number, not '50 %'; only steps and"),
+        (("trials: 20", "trials: 0"), "line 10: optimizers.adam.search.trials: should be greater than 0, not 0"),
+        (("trials: 20", ""), "line 9: optimizers.adam.search: trials is missing"),
+        (("learning_rate: 1e-4 .. 1e-1", ""), "line 9: optimizers.adam.search: learning_rate is missing"),
+        (("1e-4 .. 1e-1", "[0, 1e-1]"), "line 11: optimizers.adam.search: learning_rate: should be greater than 0"),
+        (("1e-4 .. 1e-1", "1 - (0.1 .. 1)"), "line 11: optimizers.adam.search: learning_rate: should be greater than"),
+        (("1e-4 .. 1e-1", "1e-1 .. 1e-4"), "line 11: optimizers.adam.search.learning_rate: '1e-1 .. 1e-4' is no range"),
+        (("1 - (1e-2 .. 3e-1)", "0.9"), "line 12: optimizers.adam.search.beta_1: write a range, as in 1e-4 .. 1e-1,"),
+        (("1 - (1e-2 .. 3e-1)", "1 - (1e-2 .. 3)"), "line 12: optimizers.adam.search.beta_1: '1 - (1e-2 .. 3)' goes b"),
+        (("[1e-8, 1e-3, 1]", "[small]"), "line 13: optimizers.adam.search.epsilon: must be a list of numbers, not of"),
+        (
+            ("    amsgrad: true", "    beta_1: 0.9"),
+            "line 12: optimizers.adam: search.beta_1: is also given as fixed (0.9)",
+        ),
+        (
+            ("    amsgrad: true", "    learning_rates: [1]"),
+            "line 9: optimizers.adam: search: stands beside learning_rat",
+        ),
+        (
+            ("    amsgrad: true", "    learning_rate: 1"),
+            "line 8: optimizers.adam: learning_rate: is an axis of the grid",
+        ),
+        ((", learning_rates: 1e-3 .. 1", ""), "line 5: optimizers.sgd: learning_rates is missing; write them, as in"),
+        (("momentum: 0.9", "search: 5"), "line 5: optimizers.sgd.search: write trials, learning_rate and what else is"),
+        (("optimizer: sgd", "optimizer: adam"), "reproductions.snippet.optimizer: 'adam' searches beta_1, epsilon, wh"),
+        (("tuning: 3", "tuning: 0"), "line 19: seeds.tuning: a count of seeds lies between 1 and 1000, not 0"),
+        (("tuning: 3", "tuning: [1, 1003]"), "line 19: seeds: 1003 is both a tuning and an evaluation seed"),
         (("problem: linear", "problem: liner"), "reproductions.snippet.problem: 'liner' is not among the problems"),
-        (("schedules:", "schedules: ]"), "line 6: is not valid YAML"),
+        (("schedules:", "schedules: ]"), "line 14: is not valid YAML"),
         (("title: An", "title: !!python/object:os.system An"), "is not valid YAML: could not determine a constructor"),
     ],
 )

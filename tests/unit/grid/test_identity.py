@@ -48,6 +48,7 @@ def digest(folder, run=RUN, check=CHECK, device="cpu"):
         ("one.yaml", "tuning: 1", "tuning: 3"),
         ("one.yaml", "constant: {}", "constant: {}\n  other: {class: CosineDecay, decay_steps: 100 %}"),
         ("one.yaml", "decay_rate: 0.5", "decay_rate: 0.6"),
+        ("one.yaml", "learning_rates: [0.1]", "search: {trials: 3, learning_rate: [0.1]}"),
         ("one.yaml", "sgd:", "sgd2: {class: SGD, learning_rates: [1]}\n  sgd:"),
         ("problems/linear.py", "A problem", "A better text"),
         ("problems/linear.py", "x = ", "\n# why\nx  =  "),
@@ -72,6 +73,7 @@ def test_what_leaves_it_the_same(folder, file, old, new):
         ("one.yaml", "epochs: 5", "epochs: 5, evaluation_points: 5"),
         ("one.yaml", "class: SGD,", "class: SGD, momentum: 0.9,"),
         ("one.yaml", "constant: {}", "constant: {class: CosineDecay, decay_steps: 100 %}"),
+        ("one.yaml", "constant: {}", "constant: {warmup: 1 epoch}"),
         ("problems/linear.py", "common.one", "common.one + 1"),
         ("problems/common.py", "one = 1", "one = 2"),
     ],
@@ -94,6 +96,26 @@ def test_each_axis_the_device_and_the_data_tell_runs_apart(folder):
         digest(folder, check={**CHECK, "data": "e"}),
     ]
     assert len({digest(folder), *others}) == 7
+
+
+def test_what_is_searched_is_among_the_arguments_and_told_from_what_is_fixed(folder):
+    fixed = digest(folder, RUN._replace(optimizer="sgd"))
+    (folder / "one.yaml").write_text(
+        EXPERIMENT.replace("learning_rates: [0.1]", "search: {trials: 1, learning_rate: [0.1], momentum: [0.5, 0.9]}")
+    )
+    run = RUN._replace(hyperparameters=(("momentum", 0.9),))
+    known = identity.identity(load(folder / "one.yaml"), run, CHECK, "cpu")["optimizer"]
+    assert known == {"class": "SGD", "arguments": {"momentum": 0.9}, "source": None, "searched": ["momentum"]}
+    others = {digest(folder, run), digest(folder, RUN._replace(hyperparameters=(("momentum", 0.5),)))}
+    (folder / "one.yaml").write_text(EXPERIMENT.replace("class: SGD,", "class: SGD, momentum: 0.9,"))
+    assert len({fixed, digest(folder), *others}) == 4
+
+
+def test_what_has_neither_warmup_nor_search_has_the_identity_it_always_had(folder):
+    known = identity.identity(load(folder / "one.yaml"), RUN._replace(schedule="falling"), CHECK, "cpu")
+    assert known["optimizer"] == {"class": "SGD", "arguments": {}, "source": None}
+    arguments = {"decay_rate": 0.5, "decay_steps": 1}
+    assert known["schedule"] == {"class": "ExponentialDecay", "arguments": arguments, "source": None}
 
 
 def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path_factory):
