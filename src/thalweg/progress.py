@@ -76,6 +76,12 @@ class Reporter:
             self._write()
             self.tell(f"{done} of {self._progress.total} runs; {self._overall()}")
 
+    def within(self, share: float) -> None:
+        """So much of the run that is being trained is done."""
+        if time.monotonic() - self._told > BETWEEN_LINES:
+            self._write()
+            self.tell(f"{share:.0%} of run {self._progress.done + 1} of {self._progress.total}; {self._overall()}")
+
     def finish(self) -> None:
         spent = self._progress.cpu
         spent["storing"] = time.process_time() - sum(spent.values())

@@ -8,7 +8,7 @@ import pytest
 
 from thalweg.grid.runs import Horizon
 from thalweg.training import problem as problems
-from thalweg.training import program, schedules, seeds
+from thalweg.training import program, schedules, seeds, steps
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SEED = 3
@@ -88,7 +88,7 @@ def test_each_step_is_keras_s_own(name, optimizer, schedule):
     # weights may be as far from Keras's with XLA as those are from Keras's without.
     stock = None
     for xla, tolerance in ((False, 1e-6), (True, 1e-5)):
-        instance = program.instantiate(problem, optimizer, {}, SEED)
+        instance = steps.instantiate(problem, optimizer, {}, SEED)
         losses, weights = keras_fit(problem, instance, optimizer, rate, horizon, order, xla)
         ours = program.compile_program(problem, instance, horizon, every_step, xla)(instance.state, order, rates)
         assert ours.diverged_at is None

@@ -8,7 +8,6 @@ import argparse
 import inspect
 import json
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from thalweg import store
-from thalweg.grid.experiment import Experiment, in_one_message, load, nearest
-from thalweg.grid.runs import Horizon, schedule_arguments
+from thalweg.grid.experiment import Experiment, Schedule, in_one_message, load, nearest, plain
+from thalweg.grid.runs import Horizon, schedule_arguments, trials, warmup_steps
 from thalweg.training import devices, settings
 
 
@@ -33,6 +32,8 @@ def main() -> None:
     with devices.leased("cpu", arguments.results):
         settings.start_tensorflow(precision=precision)
         if arguments.problem:
+            from thalweg.training.problem_check import check_problem
+
             found = check_problem(experiment, arguments.problem)
             store.write_json(store.check_file(arguments.results, arguments.problem), found)
             print(f"[check {arguments.problem}] {len(found['mistakes'])} mistakes", flush=True)
@@ -59,146 +60,22 @@ def check_grid(experiment: Experiment, results: Path) -> None:
     sys.exit(1)
 
 
-def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
-    """What is known of a problem, as JSON; `mistakes` lists what is wrong with it, and then the rest may be absent."""
-    file = experiment.problem_file(name)
-    found: dict[str, Any] = {"problem": name, "mistakes": []}
-    try:
-        from thalweg.training import problem as problems
-
-        problem, description = problems.load(experiment.directory, name)
-        if not isinstance(problem, problems.Problem):
-            raise TypeError(f"problem() must return a thalweg.training.problem.Problem, not {type(problem).__name__}")
-        found["mistakes"] += [f"{file}: {mistake}" for mistake in data_mistakes(problem)]
-        if not found["mistakes"]:
-            found |= {"description": description, **facts(problem)}
-            found["mistakes"] += [f"{file}: {mistake}" for mistake in model_mistakes(problem)]
-            again, _ = problems.load(experiment.directory, name)
-            if problems.data_digest(again) != found["data"]:
-                found["mistakes"].append(
-                    f"{file}: problem() makes other data at each call; give what draws them a seed"
-                )
-            found["mistakes"] += size_mistakes(experiment, name, len(problem.train.x))
-    except Exception as error:  # a problem file is the user's own code: whatever it raises is reported, with its line
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        where = f"{file}, line {lines[-1]}" if lines else str(file)
-        found["mistakes"].append(f"{where}: {type(error).__name__}: {plain(error)}")
-    return found
-
-
-def data_mistakes(problem: Any) -> Iterator[str]:
-    for split_name, split in problem.splits.items():
-        for axis, array in zip("xy", split, strict=True):
-            if not isinstance(array, np.ndarray) or array.ndim == 0:
-                yield f"{split_name}.{axis} must be a NumPy array of examples, not {type(array).__name__}"
-            elif len(array) == 0:
-                yield f"{split_name}.{axis} is empty"
-            elif array.dtype.kind == "f" and not np.isfinite(array).all():
-                yield f"{split_name}.{axis} holds {np.count_nonzero(~np.isfinite(array))} values that are not finite"
-            elif array.dtype.kind not in "fiub":
-                yield f"{split_name}.{axis} holds {array.dtype} values; numbers are needed"
-        if all(isinstance(array, np.ndarray) for array in split) and len(split.x) != len(split.y):
-            yield f"{split_name} has {len(split.x)} inputs but {len(split.y)} targets"
-
-
-def size_mistakes(experiment: Experiment, name: str, examples: int) -> list[str]:
-    sizes = [(f"problems.{name}.batch_sizes", size) for size in experiment.problems[name].batch_sizes]
-    sizes += [
-        (f"reproductions.{key}.batch_size", one.batch_size)
-        for key, one in experiment.reproductions.items()
-        if one.problem == name
-    ]
-    return [
-        f"{key}: {size} is more than the {examples} training examples of {name}"
-        for key, size in sizes
-        if size > examples
-    ]
-
-
-def model_mistakes(problem: Any) -> Iterator[str]:
-    """Try the model, loss and metrics on all data, as training will at its first evaluation."""
-    import keras
-
-    from thalweg.training.program import loss_of
-
-    model, loss = problem.model(), loss_of(problem)
-    if not isinstance(model, keras.Model):
-        yield f"model must build a keras.Model, not {type(model).__name__}"
-        return
-    model(problem.train.x[:2])
-    if not model.trainable_variables:
-        yield "the model has no trainable weights"
-    for name in problem.metrics:
-        if not name.isidentifier() or name == "loss":
-            yield f"metrics: {name!r} is no name for a metric; letters, digits and underscores, and not loss"
-    for split_name, split in problem.splits.items():
-        try:
-            yield from (f"{split_name}: {mistake}" for mistake in evaluation_mistakes(problem, model, loss, split))
-        except Exception as error:  # Keras and TensorFlow raise what they like; the message is what matters
-            yield f"{split_name}: {type(error).__name__}: {plain(error)}"
-    if problem.probe is not None:
-        predicted = int(np.size(model(problem.probe.x)))
-        if predicted != problem.probe.y.size:
-            yield f"probe: has {problem.probe.y.size} targets for {predicted} predicted values"
-
-
-def evaluation_mistakes(problem: Any, model: Any, loss: Any, split: Any) -> Iterator[str]:
-    import tensorflow as tf
-
-    predictions, targets = model(split.x, training=False), tf.constant(split.y)
-    value = loss(targets, predictions)
-    if value.shape.rank:
-        yield f"the loss of a batch must be one number, not of shape {tuple(value.shape)}"
-    elif not np.isfinite(value):
-        yield f"the loss at the initial weights is {float(value)}; are the targets such as {loss_name(problem)} takes?"
-    for name, metric in problem.metrics.items():
-        if tf.reduce_mean(metric(targets, predictions)).shape.rank:
-            yield f"metrics: {name} must give a value an example"
-
-
-def loss_name(problem: Any) -> str:
-    return problem.loss if isinstance(problem.loss, str) else str(problem.loss.name)
-
-
-def facts(problem: Any) -> dict[str, Any]:
-    """What the identity of a run and the report need to know about a problem's data and model."""
-    from thalweg.training.problem import data_digest, split_digest
-
-    model = problem.model()
-    if not model.built:
-        model(problem.train.x[:2])
-    splits = {name: {"examples": len(split.x), "digest": split_digest(split)} for name, split in problem.splits.items()}
-    probe = problem.probe and {"inputs": problem.probe.x.tolist(), "targets": problem.probe.y.tolist()}
-    return {
-        "data": data_digest(problem),
-        "splits": splits,
-        "probe": probe,
-        "input_shape": list(problem.train.x.shape[1:]),
-        "output_shape": list(model.output_shape[1:]),
-        "parameters": model.count_params(),
-        "loss": loss_name(problem),
-        "metrics": list(problem.metrics),
-    }
-
-
 def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:
-    """Make each optimizer as training will."""
+    """Make each optimizer as training will, with the values of each trial where some are searched."""
     import keras
-
-    from thalweg.training.optimizers import NOT_YET
 
     every = set(inspect.signature(keras.Optimizer).parameters) - {"kwargs"}
     for name, optimizer in experiment.optimizers.items():
-        key = f"optimizers.{name}"
-        found, mistakes = named_class(optimizer, keras.optimizers, keras.Optimizer, every)
-        asked = {optimizer.class_name, *(name for name, value in optimizer.arguments.items() if value)}
-        mistakes += [f"{thing}: is not supported, for {NOT_YET[thing]}" for thing in NOT_YET if thing in asked]
-        if found:
+        drawn = list(dict.fromkeys(trial.hyperparameters for trial in trials(optimizer)))
+        found, mistakes = named_class(optimizer.fixed_at(dict(drawn[0])), keras.optimizers, keras.Optimizer, every)
+        for values in drawn if found and not mistakes else ():
             try:
-                try_optimizer(optimizer)
+                try_optimizer(optimizer.fixed_at(dict(values)))
             except Exception as error:  # Keras and users raise what they like; the message is what matters
-                mistakes.append(plain(error))
-        yield from (f"{key}: {mistake}" for mistake in mistakes)
+                at = ", ".join(f"{key} at {value!r}" for key, value in values)
+                mistakes.append(f"search: a trial with {at}: {plain(error)}" if at else plain(error))
+                break
+        yield from (f"optimizers.{name}: {mistake}" for mistake in mistakes)
 
 
 def try_optimizer(optimizer: Any) -> None:
@@ -220,31 +97,60 @@ def schedule_mistakes(experiment: Experiment, examples: dict[str, int]) -> Itera
 
     from thalweg.training import schedules
 
-    library = keras.optimizers.schedules
+    base = keras.optimizers.schedules.LearningRateSchedule
     horizons = [
-        (problem, Horizon(count, batch_size, experiment.problems[problem].epochs))
+        (problem, Horizon(count, batch_size, grid.epochs, grid.drop_remainder))
         for problem, count in examples.items()
-        for batch_size in experiment.problems[problem].batch_sizes
+        for grid in [experiment.problems[problem]]
+        for batch_size in grid.batch_sizes
     ]
     for name, schedule in experiment.schedules.items():
-        if schedule.class_name is None:  # constant
-            continue
-        found, mistakes = named_class(schedule, library, library.LearningRateSchedule, set())
+        mistakes: list[str] = []
+        if is_callback(schedule.class_name):
+            mistakes.append(
+                f"class: {schedule.class_name} is a callback, which acts on what training shows, such as the loss; "
+                f"here the rate of each step is known before training begins: name a {base.__name__}"
+            )
+        elif schedule.class_name:
+            _, mistakes = named_class(schedule, schedules.LIBRARY, base, set())
         own = sorted(set(schedules.RATES_OF_THEIR_OWN) & schedule.arguments.keys())
         mistakes += [f"{argument}: the grid sets the peak; leave it out" for argument in own]
-        for problem, horizon in horizons if found and not mistakes else ():
+        for problem, horizon in () if mistakes else horizons:
             try:
-                built = schedules.build(schedule.class_name, schedule_arguments(schedule, horizon))
-                shares = {step: float(built(step)) for step in (0, horizon.steps // 2, horizon.steps - 1)}
+                mistakes += rate_mistakes(schedule, problem, horizon)
             except Exception as error:  # as above
                 mistakes.append(plain(error))
                 break
-            mistakes += [
-                f"the rate at step {step} of {problem} is {share} of its peak"
-                for step, share in shares.items()
-                if not 0 <= share < np.inf
-            ]
-        yield from (f"schedules.{name}: {mistake}" for mistake in mistakes)
+        yield from (f"schedules.{name}: {mistake}" for mistake in dict.fromkeys(mistakes))
+
+
+def rate_mistakes(schedule: Schedule, problem: str, horizon: Horizon) -> Iterator[str]:
+    import tensorflow as tf
+
+    from thalweg.training import schedules
+
+    arguments = schedule_arguments(schedule, horizon)
+    warmup = warmup_steps(schedule, horizon)
+    if warmup and not float(schedules.build(schedule.class_name, arguments)(tf.constant(0, tf.int64))):
+        yield "warmup: rises to the schedule's first rate, but that is 0; does the schedule warm up itself?"
+    built = schedules.build(schedule.class_name, arguments, warmup)
+    for step in (0, horizon.steps // 2, horizon.steps - 1):
+        share = float(built(tf.constant(step, tf.int64)))
+        if not 0 <= share < np.inf:
+            yield f"the rate at step {step} of {problem} is {share} of its peak"
+
+
+def is_callback(class_name: str | None) -> bool:
+    """Whether the class is a callback, such as ReduceLROnPlateau: of Keras by its name, or the user's own."""
+    import keras
+
+    from thalweg.training.optimizers import find_class
+
+    try:
+        found = find_class(class_name, keras.callbacks) if class_name else None
+    except (AttributeError, ImportError):
+        return False
+    return isinstance(found, type) and issubclass(found, keras.callbacks.Callback)
 
 
 def named_class(named: Any, library: Any, base: type, also: set[str]) -> tuple[Any, list[str]]:
@@ -271,11 +177,6 @@ def named_class(named: Any, library: Any, base: type, also: set[str]) -> tuple[A
         if argument not in known
     ]
     return (None if unknown else found), unknown
-
-
-def plain(error: Exception) -> str:
-    """What an error says, on one line; its kind where it says nothing."""
-    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 if __name__ == "__main__":

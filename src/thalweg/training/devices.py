@@ -36,17 +36,19 @@ def resolve(declared: str) -> tuple[str, str]:
 
 
 @contextmanager
-def leased(device: str, locks: Path) -> Iterator[None]:
-    """Hold one GPU for as long as the job lasts, waiting for one where all are taken. A CPU needs no lease."""
+def leased(device: str, locks: Path, jobs_per_gpu: int = 1) -> Iterator[None]:
+    """Hold a GPU, or a share of one where several jobs may use it, for as long as the job lasts, waiting for one where
+    all are taken. A CPU needs no lease."""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         yield
         return
     locks.mkdir(parents=True, exist_ok=True)
-    names = gpus()
+    # Shares of all GPUs before a second share of one.
+    places = [(name, share) for share in range(jobs_per_gpu) for name in gpus()]
     while True:
-        for name in names:
-            lock = FileLock(locks / f"gpu-{name.replace('/', '_')}.lock")
+        for name, share in places:
+            lock = FileLock(locks / f"gpu-{name.replace('/', '_')}.{share}.lock")
             try:
                 lock.acquire(timeout=1)
             except Timeout:

@@ -2,25 +2,19 @@
 
 import argparse
 import json
-import sys
-import time
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
-from thalweg import provenance, store
+from thalweg import store
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.identity import digest, identity
-from thalweg.grid.runs import Horizon, Run, evaluation_runs, reproduction_runs, tuning_runs
+from thalweg.grid.runs import Run, Trial, evaluation_runs, reproduction_runs, tuning_runs
 from thalweg.progress import STAGES, Job, Reporter
 from thalweg.training import devices, settings
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from thalweg.training.program import Trajectory
 
 Asked = tuple[str, str | None, Run]
 """A run, with the stage and the reproduction, if any, that asks for it."""
@@ -34,10 +28,11 @@ def main() -> None:
     chosen = json.loads(arguments.chosen.read_bytes()) if arguments.chosen else []
 
     asked = list(asked_of(experiment, job, chosen))
-    device, why = devices.resolve(experiment.problems[job.problem].device)
+    grid = experiment.problems[job.problem]
+    device, why = devices.resolve(grid.device)
     identities = {run: identity(experiment, run, check, device) for _, _, run in asked}
     digests = {run: digest(what) for run, what in identities.items()}
-    records = {run: store.read_run(arguments.store, digests[run]) for run in identities}
+    records = {run: usable(store.read_run(arguments.store, digests[run]), grid.time_limit) for run in identities}
     missing = {run: identities[run] for run, record in records.items() if record is None}
 
     def done() -> int:
@@ -47,8 +42,11 @@ def main() -> None:
     reporter = Reporter(arguments.results, experiment, job, total=len(asked), done=done(), found=stored)
     reporter.tell(f"{stored} runs are in the store, {len(missing)} to train, on {why}")
     if missing:
-        with devices.leased(device, arguments.store / "locks"):
-            for run, record in train(experiment, missing, reporter):
+        with devices.leased(device, arguments.store / "locks", grid.jobs_per_gpu):
+            with reporter.spending("starting"):
+                settings.start_tensorflow(device, grid.threads, grid.precision)
+                from thalweg.training import trainer
+            for run, record in trainer.train(experiment, missing, reporter):
                 store.write_run(arguments.store, digests[run], record)
                 records[run] = record
                 reporter.update(done())
@@ -64,80 +62,28 @@ def main() -> None:
     )
 
 
+def usable(record: store.Record | None, time_limit: float | None) -> store.Record | None:
+    """The record, unless it ran out of time in less than the run would have now."""
+    if record and record["outcome"] == "out of time" and (time_limit or math.inf) > record["time_limit"]:
+        return None
+    return record
+
+
 def asked_of(experiment: Experiment, job: Job, chosen: list[dict[str, Any]]) -> Iterator[Asked]:
-    """The runs that a job is for, in the order of the grid; evaluation runs at the learning rates `chosen`."""
+    """The runs that a job is for, in the order of the grid; evaluation runs at the trials `chosen`."""
     if job.stage == "tuning":
         for run in tuning_runs(experiment, job.problem, job.optimizer):
             yield "tuning", None, run
         return
-    rates = {(cell["schedule"], cell["batch_size"]): cell["learning_rate"] for cell in chosen}
-    for run in evaluation_runs(experiment, job.problem, job.optimizer, rates):
+    trials = {
+        (cell["schedule"], cell["batch_size"]): Trial(cell["learning_rate"], tuple(cell["hyperparameters"].items()))
+        for cell in chosen
+    }
+    for run in evaluation_runs(experiment, job.problem, job.optimizer, trials):
         yield "evaluation", None, run
     for name, runs in reproduction_runs(experiment, job.problem, job.optimizer).items():
         for run in runs:
             yield "reproduction", name, run
-
-
-def train(
-    experiment: Experiment, missing: dict[Run, dict[str, Any]], reporter: Reporter
-) -> Iterator[tuple[Run, store.Record]]:
-    """Train runs of one problem and optimizer, given with their identities; one compilation serves a batch size."""
-    one, its = next(iter(missing.items()))
-    optimizer, grid = experiment.optimizers[one.optimizer], experiment.problems[one.problem]
-    with reporter.spending("starting"):
-        settings.start_tensorflow(its["device"], grid.threads, grid.precision)
-        from thalweg.training import problem as problems
-        from thalweg.training import program, schedules, seeds
-
-        problem, _ = problems.load(experiment.directory, one.problem)
-        if problems.data_digest(problem) != its["data"]:
-            sys.exit(
-                f"problems.{one.problem}: its data are not those that were checked; if they were changed, run "
-                f"snakemake --forcerun check_problem, and if they are drawn at random, give them a seed"
-            )
-        captured = provenance.capture(experiment.directory)
-        drawn = {
-            seed: program.instantiate(problem, optimizer.class_name, optimizer.arguments, seed)
-            for seed in sorted({run.seed for run in missing})
-        }
-    for batch_size in sorted({run.batch_size for run in missing}):
-        group = {run: what for run, what in missing.items() if run.batch_size == batch_size}
-        horizon = Horizon(len(problem.train.x), batch_size, grid.epochs)
-        evaluation_steps = next(iter(group.values()))["evaluation_steps"]
-        with reporter.spending("compiling"):
-            compiled = program.compile_program(problem, drawn[one.seed], horizon, evaluation_steps, grid.xla)
-            configured = {run.schedule: what["schedule"] for run, what in group.items()}
-            shares = {
-                name: schedules.table(schedule["class"], schedule["arguments"], horizon.steps)
-                for name, schedule in configured.items()
-            }
-        for run, what in group.items():
-            began = time.perf_counter()
-            with reporter.spending("training"):
-                order = seeds.data_order(run.seed, horizon.examples, horizon.epochs)
-                rates = schedules.applied(shares[run.schedule], run.learning_rate)
-                trajectory = compiled(drawn[run.seed].state, order, rates)
-            measured = {"seconds": time.perf_counter() - began, "device": what["device"], **captured}
-            yield (
-                run,
-                {
-                    "identity": what,
-                    "history": history(program.columns(problem), trajectory, rates),
-                    "diverged_at": trajectory.diverged_at,
-                    "steps": horizon.steps,
-                    "steps_per_epoch": horizon.steps_per_epoch,
-                    "measured": measured,
-                },
-            )
-
-
-def history(columns: list[str], trajectory: "Trajectory", rates: "np.ndarray") -> dict[str, list[Any]]:
-    """A trajectory as named columns, one value an evaluation point; before the first step no rate has been applied."""
-    return {
-        "step": trajectory.steps.tolist(),
-        "learning_rate": [float(rates[step - 1]) if step else None for step in trajectory.steps],
-        **{name: trajectory.records[:, k].tolist() for k, name in enumerate(columns)},
-    }
 
 
 def runs_table(asked: list[tuple[str, str | None, Run, str]], records: dict[str, store.Record]) -> pa.Table:
@@ -147,12 +93,13 @@ def runs_table(asked: list[tuple[str, str | None, Run, str]], records: dict[str,
             "run": run_digest,
             "stage": stage,
             "reproduction": reproduction,
-            **run._asdict(),
+            **run.row(),
             "epochs": record["identity"]["epochs"],
             "steps_per_epoch": record["steps_per_epoch"],
             "steps": record["steps"],
-            "outcome": "finished" if record["diverged_at"] is None else "diverged",
-            "diverged_at": record["diverged_at"],
+            "outcome": record["outcome"],
+            "ended_at": record["ended_at"],
+            "diverged_at": record["ended_at"] if record["outcome"] == "diverged" else None,
         }
         for stage, reproduction, run, run_digest in asked
         for record in [records[run_digest]]

@@ -3,10 +3,10 @@
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -14,14 +14,50 @@ import tensorflow as tf
 
 from thalweg.grid.identity import digest
 
-Metric = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Metric = Any
+"""A keras.metrics.Metric, a name of one, or a function of targets and predictions that gives a value an example."""
+
+EVALUATION_BATCH = 2048
+"""How many examples are evaluated at a time; a larger split is evaluated in so many pieces."""
 
 
 class Split(NamedTuple):
-    """Inputs and targets, arrays whose first axis runs over the examples."""
+    """Inputs and targets, arrays whose first axis runs over the examples, and how much each example weighs in the
+    loss (all the same without `weights`). `x` may be a list or a dict of arrays, for a model of several inputs."""
 
-    x: np.ndarray
+    x: Any
     y: np.ndarray
+    weights: np.ndarray | None = None
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every array by a name to speak of it: x, y and weights, or x.0, x.1 and so on where there are several."""
+        inputs = tf.nest.flatten(self.x)
+        names = ["x"] if len(inputs) == 1 else [f"x.{k}" for k in range(len(inputs))]
+        weights = {} if self.weights is None else {"weights": self.weights}
+        return {**dict(zip(names, inputs, strict=True)), "y": self.y, **weights}
+
+    @property
+    def examples(self) -> int:
+        return len(self.y)
+
+    def each(self, function: Callable[[Any], Any]) -> "Split":
+        """A split with `function` applied to every array."""
+        weights = None if self.weights is None else function(self.weights)
+        return Split(tf.nest.map_structure(function, self.x), function(self.y), weights)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A split that is too large for memory.
+
+    `batches(batch_size, seed)` returns what Keras's `fit` takes: a tf.data.Dataset or a keras.utils.PyDataset of
+    (x, y) or (x, y, weights). It is called once a run and gone through once an epoch; it shuffles by `seed`, or not
+    at all. `examples` is how many there are in an epoch.
+    """
+
+    batches: Callable[[int, int], tf.data.Dataset | keras.utils.PyDataset]
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -29,21 +65,31 @@ class Problem:
     """A model with its data.
 
     `model` builds the model anew, its weights drawn by Keras; `loss` is a Keras loss or its name; each of `metrics`
-    maps (targets, predictions) to a value an example, as the functions of keras.metrics do. `probe` holds points
-    outside the splits whose predictions are recorded beside the metrics; their targets are what would be right.
+    is a Keras metric or its name, or a function that maps (targets, predictions) to a value an example. Those of
+    `weighted_metrics` heed the examples' weights, as in Keras. `probe` holds points outside the splits whose
+    predictions are recorded beside the metrics; their targets are what would be right.
     """
 
     model: Callable[[], keras.Model]
-    loss: str | keras.losses.Loss
-    train: Split
-    validation: Split
-    test: Split
+    loss: str | keras.losses.Loss | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    train: Split | Source
+    validation: Split | Source
+    test: Split | Source
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    weighted_metrics: Mapping[str, Metric] = field(default_factory=dict)
     probe: Split | None = None
 
     @property
-    def splits(self) -> dict[str, Split]:
+    def splits(self) -> dict[str, Split | Source]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
+    def all_metrics(self) -> dict[str, Metric]:
+        return {**self.metrics, **self.weighted_metrics}
+
+    @property
+    def in_memory(self) -> bool:
+        return all(isinstance(split, Split) for split in self.splits.values())
 
 
 def load(directory: Path, name: str) -> tuple[Problem, str]:
@@ -54,16 +100,36 @@ def load(directory: Path, name: str) -> tuple[Problem, str]:
     return make(), " ".join((make.__doc__ or "").split())
 
 
+def pieces(split: Split | Source, size: int = EVALUATION_BATCH) -> Iterator[Split]:
+    """A split in pieces of `size` examples, in its own order; those of a source are its batches for seed 0."""
+    if isinstance(split, Source):
+        yield from epoch(split.batches(size, 0))
+    else:
+        for start in range(0, split.examples, size):
+            yield split.each(lambda array: array[start : start + size])  # noqa: B023 (used at once)
+
+
+def epoch(batches: tf.data.Dataset | keras.utils.PyDataset) -> Iterator[Split]:
+    """One epoch of what a source's `batches` returned."""
+    of_sequence = isinstance(batches, keras.utils.PyDataset)
+    each: Iterable[Any] = (batches[k] for k in range(len(batches))) if of_sequence else batches
+    for batch in each:
+        yield Split(*batch)
+    if of_sequence:
+        batches.on_epoch_end()
+
+
 def data_digest(problem: Problem) -> str:
     """SHA-256, in hexadecimal, of all data of a problem: its splits and its probe."""
     parts = {**problem.splits, **({} if problem.probe is None else {"probe": problem.probe})}
     return digest({name: split_digest(part) for name, part in parts.items()})
 
 
-def split_digest(split: Split) -> str:
+def split_digest(split: Split | Source) -> str:
     """SHA-256, in hexadecimal, of a split's types, shapes and values."""
     summary = hashlib.sha256()
-    for array in split:
-        summary.update(f"{array.dtype.str}{array.shape}".encode())
-        summary.update(np.ascontiguousarray(array).tobytes())
+    for piece in pieces(split) if isinstance(split, Source) else [split]:
+        for array in map(np.asarray, piece.arrays.values()):
+            summary.update(f"{array.dtype.str}{array.shape}".encode())
+            summary.update(np.ascontiguousarray(array).tobytes())
     return summary.hexdigest()

@@ -11,7 +11,12 @@ def derive(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose} {seed}".encode()).digest()[:4], "big") >> 1
 
 
-def data_order(seed: int, examples: int, epochs: int) -> np.ndarray:
-    """The examples in the order in which they are used: int32, shape (epochs × examples,), reshuffled every epoch."""
+def data_order(seed: int, examples: int, epochs: int, kept: int | None = None, fixed: bool = False) -> np.ndarray:
+    """The examples in the order in which they are used: int32, shape (epochs × kept,).
+
+    They are reshuffled every epoch, unless the order is `fixed`: then that of the first is used in all. Only the first
+    `kept` of an epoch are used, where the partial batch at its end is dropped; all without it.
+    """
     random = np.random.Generator(np.random.PCG64(derive(seed, "data order")))
-    return np.concatenate([random.permutation(examples) for _ in range(epochs)]).astype(np.int32)
+    orders = [random.permutation(examples) for _ in range(1 if fixed else epochs)]
+    return np.concatenate([order[:kept] for order in (orders * epochs if fixed else orders)]).astype(np.int32)

@@ -34,6 +34,8 @@ def start_tensorflow(device: str = "cpu", threads: int = 1, precision: str = "fl
         import keras
         import tensorflow as tf
 
+    # It would write x·c·y another way in one program than in the next, and so with other bits than Keras's own.
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.config.set_floatx("float32")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from thalweg.grid.experiment import load
-from thalweg.training import check
+from thalweg.training import check, problem_check
 
 EXPERIMENT = """\
 title: An experiment
@@ -37,7 +37,33 @@ def problem():
         validation=Split(x, x),
         test=Split(x, x),
     )
+
+
+import tensorflow as tf
+
+from thalweg.training.problem import Source
+
+
+class Own(keras.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class Holder(keras.layers.Layer):
+    def build(self, shape):
+        self.held = tf.Variable(1.0)
+
+    def call(self, x):
+        return x * self.held
+
+
+def only_for_graphs(x):
+    return x * tf.strings.to_number(tf.strings.as_string(x))
 '''
+
+MODEL = "keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])"
+OWN_STEP = "Own([keras.Input((1,)), keras.layers.Dense(1)])"
+LAYERS = "keras.Sequential([keras.Input((1,)), {}, keras.layers.Dense(1)])"
 
 
 @pytest.fixture
@@ -64,7 +90,7 @@ def importable(monkeypatch, tmp_path):
 
 
 def test_a_good_problem_is_described(write):
-    found = check.check_problem(*write())
+    found = problem_check.check_problem(*write())
     assert found["mistakes"] == []
     assert found["description"] == "A line."
     assert found["splits"]["train"]["examples"] == 10
@@ -79,10 +105,10 @@ def test_a_good_problem_is_described(write):
         ("    return Problem(", "    1 / 0\n    return Problem(", ".py, line 11: ZeroDivisionError: division by zero"),
         ("def problem", "def problems", "AttributeError: module 'problems."),
         ("import keras\n", "import kerass\n", ".py, line 1: ModuleNotFoundError: No module named 'kerass'"),
-        ("train=Split(x, x)", "train=Split(x, x[:9])", ".py: train has 10 inputs but 9 targets"),
+        ("train=Split(x, x)", "train=Split(x, x[:9])", ".py: train.x has 10 examples, but y has 9"),
         ("train=Split(x, x)", "train=Split(x / 0, x)", ".py: train.x holds 10 values that are not finite"),
         ("test=Split(x, x)", "test=Split(x[:0], x[:0])", ".py: test.x is empty"),
-        ("test=Split(x, x)", "test=Split(list(x), x)", ".py: test.x must be a NumPy array of examples, not list"),
+        ("test=Split(x, x)", "test=Split('x', x)", ".py: test.x must be a NumPy array of examples, not str"),
         ("keras.layers.Dense(1)", "keras.layers.ReLU()", ".py: the model has no trainable weights"),
         ("keras.Input((1,))", "keras.Input((3,))", ".py: ValueError: "),
         ('loss="mse"', 'loss="mean_squared"', ".py: ValueError: "),
@@ -96,6 +122,39 @@ def test_a_good_problem_is_described(write):
         ),
         ("test=Split(x, x),", "test=Split(x, x), probe=Split(np.ones((2, 5)), x[:2]),", ".py: ValueError: "),
         ("test=Split(x, x)", "test=Split(x, x + np.random.rand())", "makes other data at each call"),
+        (MODEL, OWN_STEP, "Own.train_step: a model's own is not used"),
+        (MODEL, "keras.Model(i := keras.Input((1,)), [keras.layers.Dense(1)(i), i])", "must have one output, a tensor"),
+        (
+            MODEL,
+            "keras.Sequential([keras.Input((2, 1), batch_size=5), keras.layers.LSTM(2, stateful=True, name='memory')])",
+            "layer memory: keeps its state from batch to batch",
+        ),
+        (
+            MODEL,
+            LAYERS.format("keras.layers.Lambda(lambda x: x + tf.random.normal([1]), name='noise')"),
+            "/random_normal/RandomStandardNormal: draws from TensorFlow's hidden state",
+        ),
+        (
+            MODEL,
+            LAYERS.format(
+                "keras.layers.Lambda(lambda x: tf.ensure_shape(tf.numpy_function(np.abs, [x], tf.float32), x.shape))"
+            ),
+            "calls Python in the middle of a step",
+        ),
+        (MODEL, LAYERS.format("Holder()"), "is a tf.Variable, which all runs would share"),
+        (
+            MODEL,
+            LAYERS.format("keras.layers.Lambda(only_for_graphs, name='picky')"),
+            "XLA cannot compile the model (layer picky); write xla: false",
+        ),
+        ("train=Split(x, x)", "train=Split(x, x, x)", ".py: train.weights must be one number an example"),
+        ("train=Split(x, x)", "train=Split(x, x, -x[:, 0] - 1)", ".py: train.weights must be one number an example"),
+        (
+            "train=Split(x, x)",
+            "train=Source(lambda size, seed: tf.data.Dataset.from_tensors((x, x)), 12)",
+            ".py: train: its batches hold 10 examples in an epoch, but examples says 12",
+        ),
+        ("train=Split(x, x)", "train=(x, x)", ".py: train must be a Split or a Source, not tuple"),
         (
             'loss="mse"',
             'loss="mse", metrics={"a b": keras.metrics.mean_squared_error}',
@@ -105,7 +164,7 @@ def test_a_good_problem_is_described(write):
 )
 def test_a_mistake_in_a_problem_file_is_told_with_its_place(write, old, new, message):
     assert old in PROBLEM
-    mistakes = check.check_problem(*write(PROBLEM.replace(old, new)))["mistakes"]
+    mistakes = problem_check.check_problem(*write(PROBLEM.replace(old, new)))["mistakes"]
     assert mistakes
     assert message in mistakes[0]
 
@@ -119,13 +178,15 @@ def test_a_mistake_in_a_problem_file_is_told_with_its_place(write, old, new, mes
         ("{class: nowhere:Mine, learning_rates: [0.1]}", "class: nowhere:Mine cannot be imported: No module named"),
         ("{class: schedules, learning_rates: [0.1]}", "class: schedules is no Optimizer of Keras"),
         ("{class: SGD, clipnorm: x, learning_rates: [0.1]}", "not supported between instances of 'str' and 'int'"),
-        (
-            "{class: SGD, gradient_accumulation_steps: 2, learning_rates: [0.1]}",
-            "gradient_accumulation_steps: is not s",
-        ),
         ("{class: Optimizer, learning_rates: [0.1]}", "NotImplementedError"),
-        ("{class: SGD, use_ema: true, learning_rates: [0.1]}", "use_ema: is not supported, for Keras replaces"),
-        ("{class: ScheduleFreeAdamW, learning_rates: [0.1]}", "ScheduleFreeAdamW: is not supported, for its update"),
+        (
+            "{class: Adam, search: {trials: 2, learning_rate: [0.1], beta_3: 0.1 .. 0.2}}",
+            "beta_3: Adam takes no such argument (did you mean beta_",
+        ),
+        (
+            "{class: SGD, search: {trials: 9, learning_rate: [0.1], momentum: [0.5, 1.5]}}",
+            "search: a trial with momentum at 1.5: `momentum` must be a float between [0, 1]",
+        ),
     ],
 )
 def test_a_mistake_in_an_optimizer_is_told_with_its_key(write, optimizer, message):
@@ -147,6 +208,17 @@ def test_a_mistake_in_an_optimizer_is_told_with_its_key(write, optimizer, messag
             "{class: CosineDecay, decay_step: 9}",
             "decay_step: CosineDecay takes no such argument (did you mean decay_st",
         ),
+        ("{class: LinearDekay, decay_steps: 9}", "is not in keras.optimizers.schedules (did you mean LinearDecay?)"),
+        ("{class: OneCycle}", "missing 1 required positional argument: 'total_steps'"),
+        ("{class: OneCycle, total_steps: 9, pct_start: 30}", "pct_start must be a share of the steps between 0 and 1"),
+        ("{class: LinearDecay, decay_steps: 9, peak_learning_rate: 1}", "peak_learning_rate: the grid sets the peak"),
+        ("{class: ReduceLROnPlateau, factor: 0.1}", "class: ReduceLROnPlateau is a callback, which acts on what trai"),
+        ("{class: LearningRateScheduler}", "the rate of each step is known before training begins"),
+        ('{class: "keras.callbacks:EarlyStopping"}', "class: keras.callbacks:EarlyStopping is a callback"),
+        (
+            "{class: CosineDecay, decay_steps: 5, warmup_steps: 5, warmup: 20 %}",
+            "warmup: rises to the schedule's first rate, but that is 0",
+        ),
         ("{class: CosineDecay}", "missing 1 required positional argument: 'decay_steps'"),
         ("{class: CosineDecay, decay_steps: 9, initial_learning_rate: 1}", "initial_learning_rate: the grid sets the"),
         ("{class: ExponentialDecay, decay_steps: 1, decay_rate: -2}", "the rate at step 7 of "),
@@ -158,6 +230,27 @@ def test_a_mistake_in_a_schedule_is_told_with_its_key(write, schedule, message):
     assert mistakes
     assert all(mistake.startswith("schedules.one: ") for mistake in mistakes)
     assert message in mistakes[0]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "{warmup: 5 epochs}",
+        "{class: LinearDecay, decay_steps: 200 %, warmup: 3}",
+        "{class: Trapezoidal, stable_steps: 70 %, decay_steps: 20 %, end: 0.1, warmup: 10 %}",
+        "{class: OneCycle, total_steps: 50 %}",
+        "{class: PiecewiseConstantDecay, boundaries: [10 %, 50 %], values: [1, 0.5, 0.1]}",
+    ],
+)
+def test_a_good_schedule_has_no_mistakes(write, schedule):
+    experiment, name = write(schedule=schedule)
+    assert list(check.schedule_mistakes(experiment, {name: 10})) == []
+
+
+def test_a_good_search_has_no_mistakes(write):
+    search = "{trials: 3, learning_rate: 1e-3 .. 1, momentum: 1 - (0.1 .. 1), gradient_accumulation_steps: [2, 4]}"
+    experiment, _ = write(optimizer=f"{{class: SGD, search: {search}}}")
+    assert list(check.optimizer_mistakes(experiment)) == []
 
 
 def test_the_article_s_optimizers_and_schedules_have_no_mistakes():

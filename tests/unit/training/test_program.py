@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from thalweg.grid.runs import Horizon
-from thalweg.training import program, seeds
+from thalweg.training import program, records, seeds, steps
 from thalweg.training.problem import Problem, Split
 
 X = np.linspace(-1, 1, 10, dtype=np.float32)[:, None]
@@ -29,7 +29,7 @@ def make(model=None, **changes):
 
 
 def train(problem, rate=0.1, points=(0, 7, 15), optimizer="SGD", seed=1, xla=True, horizon=HORIZON):
-    instance = program.instantiate(problem, optimizer, {}, seed)
+    instance = steps.instantiate(problem, optimizer, {}, seed)
     run = program.compile_program(problem, instance, horizon, points, xla)
     order = seeds.data_order(seed, horizon.examples, horizon.epochs)
     return run(instance.state, order, np.full(horizon.steps, rate, np.float32))
@@ -40,22 +40,22 @@ def same(one, other):
 
 
 def test_segments_cut_a_run_at_partial_batches_and_evaluations():
-    rows = program.segments(HORIZON, [0, 2, 4, 15])
-    assert rows.tolist() == [[0, 0, 1], [2, 0, 1], [0, 1, 0], [1, 0, 1], [1, 1, 0], [2, 1, 0], [2, 1, 0], [2, 1, 1]]
+    rows = records.segments(3, 15, True, [0, 2, 4, 15])
+    first = [[0, 0, 1], [1, 0, 0], [1, 0, 1], [0, 1, 0], [1, 0, 1]]
+    assert rows.tolist() == [*first, [1, 1, 0], [2, 1, 0], [2, 1, 0], [2, 0, 0], [0, 1, 1]]
     assert rows[:, :2].sum() == HORIZON.steps
-    whole = program.segments(Horizon(examples=8, batch_size=4, epochs=5), [0, 10])
-    assert whole.tolist() == [[0, 0, 1], [10, 0, 1]]
+    assert records.segments(2, 10, False, [0, 10]).tolist() == [[0, 0, 1], [9, 0, 0], [1, 0, 1]]
 
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_records_are_what_keras_evaluates(xla):
     problem = make(metrics={"error": keras.metrics.mean_absolute_error}, probe=Split(X[:2] + 5, X[:2]))
-    instance = program.instantiate(problem, "Adam", {}, 1)
+    instance = steps.instantiate(problem, "Adam", {}, 1)
     ended = train(problem, optimizer="Adam", xla=xla)
     assert ended.steps.tolist() == [0, 7, 15]
-    columns = program.columns(problem)
+    columns = records.columns(problem)
     assert columns[:3] == ["train_loss", "train_error", "validation_loss"]
-    assert columns[-2:] == ["probe_0", "probe_1"]
+    assert columns[-4:] == ["probe_0", "probe_1", *records.DIAGNOSTICS]
     for point, weights in ((0, instance.state.trainable), (-1, ended.state.trainable)):
         instance.model.set_weights(weights)
         instance.model.compile(loss="mse", metrics=["mae"])
@@ -63,7 +63,7 @@ def test_records_are_what_keras_evaluates(xla):
         loss, error = instance.model.evaluate(X, 3 * X, verbose=0)
         assert record["train_loss"] == record["test_loss"] == pytest.approx(loss, rel=1e-6)
         assert record["train_error"] == pytest.approx(error, rel=1e-6)
-        np.testing.assert_allclose(ended.records[point, -2:], instance.model(X[:2] + 5)[:, 0], rtol=1e-6)
+        np.testing.assert_allclose(ended.records[point, -4:-2], instance.model(X[:2] + 5)[:, 0], rtol=1e-6)
 
 
 def test_recording_changes_no_bits():
@@ -72,7 +72,7 @@ def test_recording_changes_no_bits():
 
 def test_a_run_s_bits_do_not_depend_on_those_before_it():
     problem = make()
-    first, second = (program.instantiate(problem, "Adam", {}, seed) for seed in (1, 2))
+    first, second = (steps.instantiate(problem, "Adam", {}, seed) for seed in (1, 2))
     run = program.compile_program(problem, first, HORIZON, (0, 15), True)
     rates = np.full(HORIZON.steps, 0.1, np.float32)
     order = seeds.data_order(2, 10, 5)
@@ -111,7 +111,7 @@ def test_batch_normalisation_dropout_and_penalties_train_as_in_keras():
 
     problem = make(model)
     ended = train(problem, xla=False)
-    instance = program.instantiate(problem, "SGD", {}, 1)
+    instance = steps.instantiate(problem, "SGD", {}, 1)
     instance.model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
     for epoch in seeds.data_order(1, 10, 5).reshape(5, 10):
         instance.model.fit(X[epoch], 3 * X[epoch], batch_size=4, shuffle=False, verbose=0)
@@ -128,12 +128,10 @@ def test_batch_normalisation_dropout_and_penalties_train_as_in_keras():
 
 
 def test_a_seed_gives_every_optimizer_the_same_weights_and_another_seed_others():
-    weights = [
-        program.instantiate(make(), optimizer, {}, 1).state.trainable for optimizer in ("SGD", "Adam", "RMSprop")
-    ]
+    weights = [steps.instantiate(make(), optimizer, {}, 1).state.trainable for optimizer in ("SGD", "Adam", "RMSprop")]
     for other in weights[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
-    assert not np.array_equal(weights[0][0], program.instantiate(make(), "SGD", {}, 2).state.trainable[0])
+    assert not np.array_equal(weights[0][0], steps.instantiate(make(), "SGD", {}, 2).state.trainable[0])
 
 
 def test_mixed_precision_trains_in_full_precision_weights():

@@ -1,0 +1,260 @@
+"""What can be wrong with a problem: its data, its model, and whether the compiled program can take them.
+
+Everything is tried as training will do it, on an untrained model, so that a mistake stops before anything trains.
+"""
+
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from thalweg.grid.experiment import Experiment, ProblemGrid, nearest, plain
+from thalweg.training import evaluation, records, steps
+from thalweg.training import problem as problems
+from thalweg.training.problem import Problem, Source, Split, pieces
+
+RANDOM = ("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle", "RandomGamma", "Multinomial")
+"""How the names of TensorFlow's operations begin that draw from a hidden state, which no seed of a run reaches."""
+
+OF_PYTHON = ("PyFunc", "EagerPyFunc", "PyFuncStateless")
+
+
+def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
+    """What is known of a problem, as JSON; `mistakes` lists what is wrong with it, and then the rest may be absent."""
+    file, grid = experiment.problem_file(name), experiment.problems[name]
+    found: dict[str, Any] = {"problem": name, "mistakes": []}
+    try:
+        problem, description = problems.load(experiment.directory, name)
+        if not isinstance(problem, Problem):
+            raise TypeError(f"problem() must return a thalweg.training.problem.Problem, not {type(problem).__name__}")
+        again, _ = problems.load(experiment.directory, name)
+        found["mistakes"] += [f"{file}: {mistake}" for mistake in data_mistakes(problem)]
+        if not found["mistakes"] and problems.data_digest(problem) != problems.data_digest(again):
+            found["mistakes"].append(f"{file}: problem() makes other data at each call; give what draws them a seed")
+        if not found["mistakes"]:
+            for mistake in model_mistakes(problem, grid):  # one at a time: what was found before an error counts
+                found["mistakes"].append(f"{file}: {mistake}")
+        if not found["mistakes"]:
+            found |= {"description": description, **facts(problem)}
+            found["mistakes"] += grid_mistakes(experiment, name, problem)
+    except Exception as error:  # a problem file is the user's own code: whatever it raises is reported, with its line
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        where = f"{file}, line {lines[-1]}" if lines else str(file)
+        found["mistakes"].append(f"{where}: {type(error).__name__}: {plain(error)}")
+    return found
+
+
+def data_mistakes(problem: Problem) -> Iterator[str]:
+    for split_name, split in problem.splits.items():
+        if isinstance(split, Source):
+            yield from (f"{split_name}: {mistake}" for mistake in source_mistakes(split))
+        elif not isinstance(split, Split):
+            yield f"{split_name} must be a Split or a Source, not {type(split).__name__}"
+        else:
+            yield from (f"{split_name}.{mistake}" for mistake in split_mistakes(split))
+
+
+def split_mistakes(split: Split) -> Iterator[str]:
+    counts = {}
+    for axis, array in split.arrays.items():
+        if not isinstance(array, np.ndarray) or array.ndim == 0:
+            yield f"{axis} must be a NumPy array of examples, not {type(array).__name__}"
+            continue
+        counts[axis] = len(array)
+        if len(array) == 0:
+            yield f"{axis} is empty"
+        elif array.dtype.kind == "f" and not np.isfinite(array).all():
+            yield f"{axis} holds {np.count_nonzero(~np.isfinite(array))} values that are not finite"
+        elif array.dtype.kind not in "fiub":
+            yield f"{axis} holds {array.dtype} values; numbers are needed"
+        elif axis == "weights" and (array.ndim > 1 or (array < 0).any()):
+            yield "weights must be one number an example, none below 0"
+    for axis, count in counts.items():
+        if count != counts.get("y", count):
+            yield f"{axis} has {count} examples, but y has {counts['y']}"
+
+
+def source_mistakes(source: Source) -> Iterator[str]:
+    """Go through one epoch of a source, in pieces, as evaluation does."""
+    came = 0
+    for number, piece in enumerate(pieces(source)):
+        arrays = piece.each(np.asarray)
+        yield from (f"batch {number}: {mistake}" for mistake in split_mistakes(arrays))
+        came += arrays.examples
+    if came != source.examples:
+        yield f"its batches hold {came} examples in an epoch, but examples says {source.examples}"
+
+
+def grid_mistakes(experiment: Experiment, name: str, problem: Problem) -> Iterator[str]:
+    """What the experiment asks of the problem that it does not have."""
+    grid = experiment.problems[name]
+    sizes = [(f"problems.{name}.batch_sizes", size) for size in grid.batch_sizes]
+    sizes += [
+        (f"reproductions.{key}.batch_size", one.batch_size)
+        for key, one in experiment.reproductions.items()
+        if one.problem == name
+    ]
+    examples = problem.train.examples
+    for key, size in sizes:
+        if size > examples:
+            yield f"{key}: {size} is more than the {examples} training examples of {name}"
+    columns = records.measured_columns(problem)
+    if grid.target and grid.target.column not in columns:
+        yield (
+            f"problems.{name}.target: {grid.target.column} is not recorded{nearest(grid.target.column, columns)}; "
+            f"there are {', '.join(columns)}"
+        )
+    if not problem.in_memory:
+        if grid.lanes > 1:
+            yield f"problems.{name}.lanes: runs on a Source cannot be stacked; leave lanes out"
+        if grid.record:
+            yield f"problems.{name}.record: gradient_noise needs the training data in memory; they are a Source"
+
+
+def model_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
+    """Try the model, loss and metrics on all data, as training will at its first evaluation; then compile a step."""
+    model, loss = problem.model(), steps.loss_of(problem)
+    if not isinstance(model, keras.Model):
+        yield f"model must build a keras.Model, not {type(model).__name__}"
+        return
+    yield from own_ways(model)
+    predictions = model(steps.first_examples(problem.train).x)
+    if len(tf.nest.flatten(predictions)) != 1 or not tf.is_tensor(predictions):
+        outputs = getattr(model, "output_names", None) or [type(predictions).__name__]
+        yield f"the model must have one output, a tensor, not several ({', '.join(map(str, outputs))})"
+        return
+    if not model.trainable_variables:
+        yield "the model has no trainable weights"
+    for name in problem.all_metrics:
+        if not name.isidentifier() or name == "loss":
+            yield f"metrics: {name!r} is no name for a metric; letters, digits and underscores, and not loss"
+    for name in problem.metrics.keys() & problem.weighted_metrics.keys():
+        yield f"metrics: {name} is also among weighted_metrics; give one of them another name"
+    tried = False
+    for split_name, split in problem.splits.items():
+        try:
+            yield from (f"{split_name}: {mistake}" for mistake in evaluation_mistakes(problem, model, loss, split))
+            tried = True
+        except Exception as error:  # Keras and TensorFlow raise what they like; the message is what matters
+            yield f"{split_name}: {type(error).__name__}: {plain(error)}"
+    if problem.probe is not None:
+        predicted = int(np.size(model(problem.probe.x)))
+        if predicted != problem.probe.y.size:
+            yield f"probe: has {problem.probe.y.size} targets for {predicted} predicted values"
+    if tried and model.trainable_variables:
+        yield from compilation_mistakes(problem, grid)
+
+
+def own_ways(model: keras.Model) -> Iterator[str]:
+    """What a model does by itself that the compiled program would pass over."""
+    for method in ("train_step", "test_step", "compute_loss", "compute_metrics"):
+        if getattr(type(model), method) is not getattr(keras.Model, method):
+            yield (
+                f"{type(model).__name__}.{method}: a model's own is not used, since the compiled program trains by "
+                f"forward, loss and update; write it as a loss, a metric, add_loss or an optimizer"
+            )
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False) and isinstance(layer, keras.layers.RNN):
+            yield f"layer {layer.name}: keeps its state from batch to batch, and batches are shuffled; drop stateful"
+
+
+def evaluation_mistakes(problem: Problem, model: Any, loss: Any, split: Split | Source) -> Iterator[str]:
+    for piece in pieces(split):
+        predictions = model(piece.x, training=False) if model._call_has_training_arg else model(piece.x)
+        value = loss(piece.y, predictions, piece.weights)
+        if value.shape.rank:
+            yield f"the loss of a batch must be one number, not of shape {tuple(value.shape)}"
+            return
+        if not np.isfinite(value):
+            name = loss_name(problem)
+            yield f"the loss at the initial weights is {float(value)}; are the targets such as {name} takes?"
+            return
+        for name, metric in evaluation.metrics_of(problem, predictions, piece.y).items():
+            if metric.result().shape.rank:
+                yield f"metrics: {name} must give one number, not of shape {tuple(metric.result().shape)}"
+
+
+def compilation_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
+    """Compile a step and an evaluation, as training will."""
+    instance = steps.instantiate(problem, "SGD", {}, 1)
+    update, totals = steps.update_of(problem, instance), evaluation.totals_of(problem, instance)
+    batch = steps.first_examples(problem.train).each(tf.convert_to_tensor)
+
+    def once(state: Any, batch: Any) -> Any:
+        split = Split(*batch)
+        step = update(steps.State(*state), split, tf.constant(0.0), [])
+        return step.loss, totals.results(totals.add(step.state, totals.zeros(), split))
+
+    try:
+        traced = tf.function(once, autograph=False).get_concrete_function(tuple(instance.state), tuple(batch))
+    except Exception as error:
+        yield f"the compiled program cannot take the model{culprits(instance.model, False)}: {plain(error)}"
+        return
+    found = [*hidden(traced.graph)]
+    yield from found
+    if found or not grid.xla:
+        return
+    try:
+        tf.function(once, jit_compile=True, autograph=False)(tuple(instance.state), tuple(batch))
+    except Exception as error:
+        yield (
+            f"XLA cannot compile the model{culprits(instance.model, True)}; write xla: false beside it in the "
+            f"experiment: {str(error).splitlines()[0]}"
+        )
+
+
+def hidden(graph: tf.Graph) -> Iterator[str]:
+    """What a traced step holds that a run's bits would depend on and no run's state has."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    for node in nodes:
+        if node.op.startswith(RANDOM):
+            yield f"{node.name}: draws from TensorFlow's hidden state; draw with a keras.random.SeedGenerator"
+        if node.op in OF_PYTHON:
+            yield f"{node.name}: calls Python in the middle of a step, which the compiled program cannot"
+    for variable in graph.variables:
+        yield f"{variable.name}: is a tf.Variable, which all runs would share; make it with the layer's add_weight"
+
+
+def culprits(model: keras.Model, xla: bool) -> str:
+    """` (layer NAME)` for the layers that cannot be compiled by themselves; nothing where that is not known."""
+    names = []
+    for layer in model.layers:
+        try:
+            inputs = tf.nest.map_structure(lambda spec: tf.zeros([2, *spec.shape[1:]], spec.dtype), layer.input)
+        except (AttributeError, TypeError, ValueError):  # a layer of a subclassed model does not know its input
+            continue
+        try:
+            tf.function(layer, jit_compile=xla, autograph=False)(inputs)
+        except Exception:  # whatever it is, the layer is one that fails
+            names.append(layer.name)
+    return f" (layer {', '.join(names)})" if names else ""
+
+
+def loss_name(problem: Problem) -> str:
+    return problem.loss if isinstance(problem.loss, str) else str(getattr(problem.loss, "name", problem.loss.__class__))
+
+
+def facts(problem: Problem) -> dict[str, Any]:
+    """What the identity of a run and the report need to know about a problem's data and model."""
+    model, examples = problem.model(), steps.first_examples(problem.train)
+    predictions = model(examples.x)
+    splits = {
+        name: {"examples": split.examples, "digest": problems.split_digest(split)}
+        for name, split in problem.splits.items()
+    }
+    probe = problem.probe and {"inputs": problem.probe.x.tolist(), "targets": problem.probe.y.tolist()}
+    inputs = [list(x.shape[1:]) for x in tf.nest.flatten(examples.x)]
+    return {
+        "data": problems.data_digest(problem),
+        "splits": splits,
+        "probe": probe,
+        "input_shape": inputs[0] if len(inputs) == 1 else inputs,
+        "output_shape": list(predictions.shape[1:]),
+        "parameters": model.count_params(),
+        "loss": loss_name(problem),
+        "metrics": list(problem.all_metrics),
+    }
