@@ -76,9 +76,15 @@ def test_the_shipped_experiments_are_good(name):
 
 def test_the_reference_s_examples_are_good(write):
     reference = (ROOT / "docs/experiment-file.md").read_text()
-    examples = re.findall(r"```yaml\n((?:optimizers|schedules|seeds):.*?)```", reference, re.DOTALL)
-    assert len(examples) == 3
-    experiment = load(write("title: All\nproblems: {linear: {batch_sizes: [6], epochs: 5}}\n" + "".join(examples)))
+    examples = re.findall(r"```yaml\n((?:problems|optimizers|schedules|seeds):.*?)```", reference, re.DOTALL)
+    assert len(examples) == 4
+    file = write("title: All\n" + "".join(examples))
+    for problem in ("sine", "digits_cnn"):
+        (file.parent / "problems" / f"{problem}.py").touch()
+    experiment = load(file)
+    digits = experiment.problems["digits_cnn"]
+    assert digits.target == ("validation_accuracy", True, 0.97)
+    assert digits.time_limit == 600.0
     assert experiment.optimizers["adam_searched"].searched == ("beta_1", "epsilon")
 
 
@@ -119,6 +125,21 @@ def test_the_lattice_is_half_decades():
         (("epochs: 5", 'epochs: "5"'), "line 3: problems.linear.epochs: should be a valid integer, not '5'"),
         (("epochs: 5", "epochs: true"), "line 3: problems.linear.epochs: should be a valid integer, not True"),
         (("epochs: 5", "epochs: 5, xla: 'off'"), "line 3: problems.linear.xla: should be a valid boolean, not 'off'"),
+        (
+            ("epochs: 5", "epochs: 5, target: 0.1"),
+            "line 3: problems.linear.target: 0.1 is no target; write a metric on a",
+        ),
+        (("epochs: 5", "epochs: 5, target: loss <= 1"), "line 3: problems.linear.target: 'loss <= 1' is no target"),
+        (("epochs: 5", "epochs: 5, target: test_loss <= nan"), "line 3: problems.linear.target: 'test_loss <= nan' is"),
+        (("epochs: 5", "epochs: 5, end_at_target: true"), "line 3: problems.linear: end_at_target: there is no target"),
+        (("epochs: 5", "epochs: 5, time_limit: 10"), "line 3: problems.linear.time_limit: 10 is no time; write 90 sec"),
+        (("epochs: 5", "epochs: 5, time_limit: 0 s"), "line 3: problems.linear.time_limit: '0 s' is no time"),
+        (("epochs: 5", "epochs: 5, lanes: 0"), "line 3: problems.linear.lanes: should be greater than 0, not 0"),
+        (("epochs: 5", "epochs: 5, record: [noise]"), "line 3: problems.linear.record.0: should be 'gradient_noise'"),
+        (
+            ("epochs: 5", "epochs: 5, data_order: sorted"),
+            "line 3: problems.linear.data_order: should be 'reshuffled' or",
+        ),
         (("momentum: 0.9", "momentum: {a: 1}"), "line 5: optimizers.sgd.momentum: must be a number, a text, true, fa"),
         (("1e-3 .. 1", "0.01"), "line 5: optimizers.sgd.learning_rates: write a list of rates, [0.01], or a range"),
         (("constant: {}", "no: {}"), "line 14: schedules: YAML reads a name here as False; put it in quotes"),
