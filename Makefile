@@ -1,7 +1,8 @@
 # make report   install what is locked into .venv, run an experiment (EXPERIMENT=article) and render its report
 # make test     install, and pass the tests
 # make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
-# make bench    speeds, measured in turn with what they are compared with; wants an idle machine
+# make bench    speeds, measured in turn with what they are compared with (ROWS=job for one row); wants an idle machine,
+#               and 6 GB for PyTorch and JAX in .venv-bench
 # make lock     choose versions anew and write them to requirements.lock
 
 EXPERIMENT ?= article
@@ -27,8 +28,13 @@ lint: $(INSTALLED)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-bench: $(INSTALLED)
-	$(BIN)/python bench/third_snippet.py
+bench: $(INSTALLED) .venv-bench/installed
+	$(BIN)/python bench $(ROWS)
+
+.venv-bench/installed: requirements-bench.lock
+	$(PYTHON) -m venv .venv-bench
+	echo '*' > .venv-bench/.gitignore
+	-.venv-bench/bin/python -m pip install --quiet --require-hashes --requirement requirements-bench.lock && touch $@
 
 lock:
 	uv pip compile pyproject.toml --group test --universal --python-version 3.11 --fork-strategy fewest \

@@ -18,5 +18,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same of an experiment with a search, where runs reach a target or are out of time."""
+    file, results = synthetic.write_wide(tmp_path_factory.mktemp("wide"))
+    tables.write(tables.build(load(file), results), results / "tables")
+    return file, results
+
+
+@pytest.fixture(scope="session")
 def experiment(small: tuple[Path, Path]) -> Experiment:
     return load(small[0])

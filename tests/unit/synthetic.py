@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from thalweg.analysis.choose import choose, rates
-from thalweg.analysis.histories import counting_diverged, with_outcomes
-from thalweg.grid.experiment import Experiment, load
+from thalweg.analysis.histories import counting_lost, with_outcomes
+from thalweg.grid.experiment import Experiment, ProblemGrid, load
 from thalweg.grid.runs import Horizon, Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
 
 EXAMPLES = {"linear": 6, "sine": 100, "digits_cnn": 1078}
@@ -45,19 +45,47 @@ reproductions:
     learning_rate: 0.1
     batch_size: 6
 """
+WIDE = """
+title: A search, warmups, a target and a time limit
+problems:
+  linear: {batch_sizes: [4], epochs: 40, drop_remainder: true, target: validation_loss <= 1e-2, end_at_target: true}
+  sine: {batch_sizes: [8, 32], epochs: 60, time_limit: 90 seconds}
+optimizers:
+  sgd: {class: SGD, learning_rates: 1e-2 .. 1}
+  searched:
+    class: Adam
+    epsilon: 1e-7
+    search: {trials: 20, learning_rate: 1e-4 .. 1e-1, beta_1: 1 - (1e-2 .. 3e-1), amsgrad: [0, 1]}
+schedules:
+  warm: {warmup: 5 epochs}
+  steps: {class: PiecewiseConstantDecay, boundaries: [50 %, 75 %], values: [1, 0.1, 0.01], warmup: 10 %}
+seeds: {tuning: 3, evaluation: 7}
+"""
+TARGET = 0.01
+"""What a run of `linear` is to reach, where it has a target."""
+
 BEST_RATE = {"sgd": 0.1, "momentum": 0.03, "nesterov": 0.03, "rmsprop": 0.003, "adam": 0.01, "adamw": 0.01}
 FLOOR = {"sgd": 3.0, "momentum": 1.3, "nesterov": 1.2, "rmsprop": 1.6, "adam": 1.0, "adamw": 1.02}
 
 
 def write_small(folder: Path) -> tuple[Path, Path]:
     """A small experiment below `folder`; returns its file and its results. `doomed` always diverges."""
-    file = folder / "experiments" / "small.yaml"
-    for problem in ("linear", "digits_cnn"):
+    return write_experiment(folder, "small", SMALL)
+
+
+def write_wide(folder: Path) -> tuple[Path, Path]:
+    """One with a search, where runs of `linear` reach a target, and some of `sine` are out of time."""
+    return write_experiment(folder, "wide", WIDE)
+
+
+def write_experiment(folder: Path, name: str, text: str) -> tuple[Path, Path]:
+    file = folder / "experiments" / f"{name}.yaml"
+    for problem in EXAMPLES:
         source = file.parent / "problems" / f"{problem}.py"
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text("", encoding="utf-8")
-    file.write_text(SMALL, encoding="utf-8")
-    results = folder / "results" / "small"
+    file.write_text(text, encoding="utf-8")
+    results = folder / "results" / name
     write(load(file), results)
     return file, results
 
@@ -72,7 +100,7 @@ def write(experiment: Experiment, results: Path) -> None:
         for optimizer in experiment.optimizers:
             tuning = [(run, "tuning", None) for run in tuning_runs(experiment, problem, optimizer)]
             runs, histories = write_job(experiment, results, "tuning", tuning)
-            chosen = choose(experiment, rates(counting_diverged(with_outcomes(runs, histories))))
+            chosen = choose(experiment, rates(counting_lost(with_outcomes(runs, histories))))
             by_cell = {
                 (row.schedule, row.batch_size): Trial(row.learning_rate, tuple(json.loads(row.hyperparameters).items()))
                 for row in chosen.itertuples()
@@ -91,14 +119,15 @@ def write_job(
     rows, histories, measured = [], {}, {}
     for run, stage_of_run, reproduction in wanted:
         digest = hashlib.sha256(repr(run).encode()).hexdigest()
-        horizon = Horizon(EXAMPLES[run.problem], run.batch_size, experiment.problems[run.problem].epochs)
-        histories[digest] = pd.DataFrame(history(experiment, run, horizon)).assign(run=digest)
-        diverged_at = diverges(run, horizon)
+        grid = experiment.problems[run.problem]
+        horizon = Horizon(EXAMPLES[run.problem], run.batch_size, grid.epochs, grid.drop_remainder)
+        outcome, ended_at, points = trained(grid, run, horizon)
+        histories[digest] = pd.DataFrame(points).assign(run=digest)
         rows.append(
             {"run": digest, "stage": stage_of_run, "reproduction": reproduction, **run.row()}
-            | {"epochs": experiment.problems[run.problem].epochs}
-            | {"steps_per_epoch": horizon.steps_per_epoch, "steps": horizon.steps}
-            | {"outcome": "diverged" if diverged_at else "finished", "diverged_at": diverged_at}
+            | {"epochs": grid.epochs, "steps_per_epoch": horizon.steps_per_epoch, "steps": horizon.steps}
+            | {"outcome": outcome, "ended_at": ended_at}
+            | {"diverged_at": ended_at if outcome == "diverged" else None}
         )
         measured[digest] = measurement(digest, horizon)
     folder = results / "runs" / stage / wanted[0][0].problem / wanted[0][0].optimizer
@@ -119,7 +148,7 @@ def lose_everything(results: Path) -> None:
     Evaluation runs then are at the smallest rate, which is chosen where all diverged.
     """
     for path in results.rglob("runs.parquet"):
-        runs = pd.read_parquet(path).assign(outcome="diverged", diverged_at=0)
+        runs = pd.read_parquet(path).assign(outcome="diverged", ended_at=0, diverged_at=0)
         tuning = pd.read_parquet(results / "runs" / "tuning" / path.relative_to(results / "runs" / path.parts[-4]))
         runs["learning_rate"] = runs["learning_rate"].mask(runs["stage"] == "evaluation", tuning["learning_rate"].min())
         runs.astype({"diverged_at": "Int64"}).to_parquet(path, index=False)
@@ -127,24 +156,42 @@ def lose_everything(results: Path) -> None:
         pd.read_parquet(histories).iloc[:0].to_parquet(histories, index=False)
 
 
+def trained(grid: ProblemGrid, run: Run, horizon: Horizon) -> tuple[str, int, list[dict[str, Any]]]:
+    """How a run ended and where, with its history as far as it came."""
+    points = list(history(grid, run, horizon))
+    diverged_at = diverges(run, horizon)
+    if diverged_at:
+        return "diverged", diverged_at, points
+    if grid.time_limit and run.seed % 7 == 2:
+        ended_at = horizon.steps // 2
+        return "out of time", ended_at, [point for point in points if point["step"] <= ended_at]
+    reached = [point["step"] for point in points if grid.end_at_target and point["validation_loss"] <= TARGET]
+    if reached:
+        return "reached target", reached[0], [point for point in points if point["step"] <= reached[0]]
+    return "finished", horizon.steps, points
+
+
 def diverges(run: Run, horizon: Horizon) -> int | None:
     """The step at which a run diverges: beyond ten times its optimizer's best rate, and by bad luck near it."""
     if run.optimizer == "doomed":
         return 2
-    excess = run.learning_rate / BEST_RATE[run.optimizer]
+    excess = run.learning_rate / BEST_RATE.get(run.optimizer, 0.01)
     if excess > 9 or (excess > 2.5 and run.seed % 4 == 1):
         return max(1, horizon.steps // 3)
     return None
 
 
-def history(experiment: Experiment, run: Run, horizon: Horizon) -> Iterator[dict[str, Any]]:
+def history(grid: ProblemGrid, run: Run, horizon: Horizon) -> Iterator[dict[str, Any]]:
     noise = np.random.default_rng([run.seed, run.batch_size, len(run.schedule), len(run.optimizer)])
+    # What is searched beside the rate matters too: the worse, the farther beta_1 is from 0.9.
+    searched = 1 + 40 * abs(dict(run.hyperparameters).get("beta_1", 0.9) - 0.9)
     start = math.exp(0.2 * np.random.default_rng(run.seed).normal())
-    decades = math.log10(run.learning_rate / BEST_RATE.get(run.optimizer, 1))
+    decades = math.log10(run.learning_rate / BEST_RATE.get(run.optimizer, 0.01))
     schedule_gain = {"constant": 1.6, "staircase": 1.2}.get(run.schedule, 1.0)
-    floor = 1e-3 * FLOOR.get(run.optimizer, 1) * schedule_gain * math.exp(0.25 * noise.normal()) * 10**decades**2
+    floor = 1e-3 * FLOOR.get(run.optimizer, 1) * schedule_gain * math.exp(0.25 * noise.normal())
+    floor = min(floor * 10**decades**2 * searched, start)
     end = diverges(run, horizon) or math.inf
-    for step in evaluation_steps(horizon.steps, experiment.problems[run.problem].evaluation_points):
+    for step in evaluation_steps(horizon.steps, grid.evaluation_points):
         if step >= end:
             return
         share = step / horizon.steps
@@ -155,6 +202,7 @@ def history(experiment: Experiment, run: Run, horizon: Horizon) -> Iterator[dict
             row[f"{split}_loss"] = factor * loss
             if run.problem in CLASSIFIERS:
                 row[f"{split}_accuracy"] = 1 / (1 + factor * loss)
+        row |= {"gradient_norm": loss**0.5 if step else None, "update_ratio": 0.01 * loss if step else None}
         if run.problem not in CLASSIFIERS:
             row["probe_0"] = 19 * (1 - loss * noise.uniform(0.5, 1.5))
         yield row
@@ -165,6 +213,10 @@ def relative(schedule: str, share: float) -> float:
         return 0.96 ** math.floor(20 * share)
     if schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * share))
+    if schedule == "warm":
+        return min(1.0, 8 * share)
+    if schedule == "steps":
+        return 10 * share if share < 0.1 else 1.0 if share < 0.6 else 0.1 if share < 0.85 else 0.01
     if schedule == "warmup":
         return 10 * share if share < 0.1 else 0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9))
     return 1.0

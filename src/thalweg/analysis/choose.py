@@ -17,15 +17,15 @@ TRIAL = ["learning_rate", "hyperparameters"]
 
 
 def rates(tuning: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and trial: n, diverged, median and quartiles of the final validation loss.
+    """A row a cell and trial: n, diverged, out of time, median and quartiles of the final validation loss.
 
-    `tuning` holds the tuning runs as histories.counting_diverged gives them.
+    `tuning` holds the tuning runs as histories.counting_lost gives them.
     """
     rows = []
     for key, group in tuning.groupby([*CELL, *TRIAL], sort=False):
         lower, median, upper = intervals.quartiles(group["final_validation_loss"].to_numpy())
-        rows.append((*key, len(group), int((group["outcome"] == "diverged").sum()), median, lower, upper))
-    names = [*CELL, *TRIAL, "n", "diverged", "median", "lower", "upper"]
+        rows.append((*key, len(group), *histories.lost(group).values(), median, lower, upper))
+    names = [*CELL, *TRIAL, "n", *histories.LOST, "median", "lower", "upper"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -55,6 +55,7 @@ def as_json(chosen: pd.DataFrame) -> list[dict[str, Any]]:
             "validation_loss": float(row.validation_loss) if math.isfinite(row.validation_loss) else None,
             "runs": int(row.runs),
             "diverged": int(row.diverged),
+            "out_of_time": int(row.out_of_time),
             "edge": row.edge if isinstance(row.edge, str) else None,
         }
         for row in chosen.itertuples()
@@ -77,7 +78,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     runs = histories.with_outcomes(pd.read_parquet(arguments.runs), pd.read_parquet(arguments.histories))
-    chosen = choose(load(arguments.experiment), rates(histories.counting_diverged(runs)))
+    chosen = choose(load(arguments.experiment), rates(histories.counting_lost(runs)))
     write_whole(arguments.output, (json.dumps(as_json(chosen), indent=1, allow_nan=False) + "\n").encode())
 
 

@@ -12,6 +12,7 @@ CELL_OF_THE_GRID = {
     "learning_rate": ("", "the peak learning rate, which the schedule scales"),
 }
 SHARED = CELL_OF_THE_GRID | {
+    "hyperparameters": ("", "what was searched beside the learning rate, as JSON by name; {} where nothing was"),
     "run": ("", "the run's identity, a SHA-256 digest of all that can change its bits"),
     "stage": ("", "tuning runs choose the rate, evaluation runs are reported, reproductions are as a source has them"),
     "reproduction": ("", "the reproduction's name in the experiment file"),
@@ -21,10 +22,16 @@ SHARED = CELL_OF_THE_GRID | {
     "steps": ("steps", "the horizon"),
     "step": ("steps", "steps taken so far; 0 is the initial weights"),
     "epoch": ("epochs", "step / steps_per_epoch"),
-    "outcome": ("", "finished, or diverged: a loss, a metric or a prediction at a probe point was not finite"),
-    "diverged_at": ("steps", "the step at which something recorded was first not finite"),
-    "n": ("runs", "how many runs the row speaks of, diverged ones included"),
+    "outcome": (
+        "",
+        "finished: it came to its horizon; reached target: it ended there; out of time: it was stopped before; "
+        "diverged: a loss, a metric or a prediction at a probe point was not finite",
+    ),
+    "ended_at": ("steps", "steps taken: the horizon, or where the run reached its target, was stopped or diverged"),
+    "diverged_at": ("steps", "the step at which something recorded was first not finite; null where it never was"),
+    "n": ("runs", "how many runs the row speaks of, diverged ones and those out of time included"),
     "diverged": ("runs", "how many of them diverged"),
+    "out_of_time": ("runs", "how many of them were out of time, and stopped before they could finish"),
     "best_step": ("steps", "the evaluation point with the lowest validation loss, the earliest of equals"),
 }
 SPECIFIC = {
@@ -33,24 +40,29 @@ SPECIFIC = {
             "",
             "the chosen peak rate: lowest median final validation loss, those below 1.4e-14 tie, ties to the smaller",
         ),
-        "edge": ("", "whether the chosen rate is the lowest or highest of the optimizer's range"),
+        "edge": ("", "whether the chosen rate is the lowest or highest of the optimizer's range; null for a search"),
         "tuning_runs": ("runs", "tuning runs at the chosen rate"),
         "tuning_diverged": ("runs", "how many of them diverged"),
-        "tuning_validation_loss": ("", "median over them of the final validation loss; a diverged run is infinite"),
-        "n": ("runs", "evaluation runs at the chosen rate, diverged ones included"),
+        "tuning_out_of_time": ("runs", "how many of them were out of time"),
+        "tuning_validation_loss": (
+            "",
+            "median over them of the final validation loss; a run that diverged or was out of time is infinite",
+        ),
+        "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
         "interval": ("", "how intervals were found; with fewer than 6 seeds there are none"),
     },
     "curves": {
-        "n": ("runs", "evaluation runs at the chosen rate, diverged ones included"),
+        "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
         "split": ("", "the examples on which the metric was taken"),
         "metric": ("", "the metric's name"),
-        "diverged": ("runs", "how many had diverged before this step; they count as the worst value"),
-        "median": ("", "median over the runs"),
+        "diverged": ("runs", "how many had diverged by this step; they count as the worst value"),
+        "out_of_time": ("runs", "how many had been stopped before this step; they count as the worst value"),
+        "median": ("", "median over the runs; one that reached its target before counts as it was there"),
         "lower": ("", "first quartile over the runs"),
         "upper": ("", "third quartile over the runs"),
     },
     "rates": {
-        "median": ("", "median over tuning seeds of the final validation loss; a diverged run is infinite"),
+        "median": ("", "median over tuning seeds of the final validation loss; a run that did not finish is infinite"),
         "lower": ("", "first quartile of the same"),
         "upper": ("", "third quartile of the same"),
     },
@@ -80,7 +92,8 @@ SPECIFIC = {
     },
     "counts": {
         "declared": ("runs", "how many runs the experiment asks for"),
-        "finished": ("runs", "how many reached their horizon"),
+        "finished": ("runs", "how many came to their horizon, or ended where they reached their target"),
+        "reached_target": ("runs", "how many of those ended where they reached their target"),
         "missing": ("runs", "how many were never trained"),
     },
     "provenance": {
@@ -102,8 +115,8 @@ SPECIFIC = {
     "seconds": {
         "device": ("", "the device that computed"),
         "cpu_model": ("", "the processor"),
-        "n": ("runs", "how many runs the row speaks of: those that finished, each once"),
-        "steps": ("steps", "steps of all these runs"),
+        "n": ("runs", "how many runs the row speaks of: those that finished and took a step, each once"),
+        "steps": ("steps", "steps that all these runs took"),
         "seconds": ("s", "seconds of training of all these runs"),
         "median": ("µs", "median over runs of the time a step took"),
         "lower": ("µs", "first quartile of the same"),
@@ -128,9 +141,9 @@ def _describe(table: str, column: str) -> tuple[str, str]:
         raise KeyError(f"{table}.{column} is not in the dictionary")
     when, split, metric, probe, end = match.groups()
     what = f"{split} {metric}" if split else f"prediction at probe point {probe}"
-    meaning = f"{what} {'at the horizon' if when == 'final' else 'at the step of the lowest validation loss'}"
+    meaning = f"{what} {'where the run ended' if when == 'final' else 'at the step of the lowest validation loss'}"
     if table == "cells":
-        meaning += ": interquartile mean over evaluation seeds, a diverged run counting as the worst"
+        meaning += ": interquartile mean over evaluation seeds, a run that did not finish counting as the worst"
     if end:
         meaning = f"{end[1:]} end of its 95 % bootstrap interval"
     return "", meaning

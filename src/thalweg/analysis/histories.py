@@ -16,6 +16,12 @@ STAGES = ("tuning", "evaluation")
 RESOLUTION = float(np.finfo(np.float32).eps) ** 2
 """Losses nearer to zero than this count as it: a squared error in single precision tells no smaller ones apart."""
 
+FINISHED = ("finished", "reached target")
+"""The outcomes of runs that have final metrics."""
+
+LOST = {"diverged": "diverged", "out_of_time": "out of time"}
+"""The other outcomes, which count as the worst, each with the column of the tables that counts them."""
+
 HIGHER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "score", "iou", "cosine_similarity")
 """A metric whose name holds one of these is better when higher; every other one is better when lower."""
 
@@ -32,7 +38,7 @@ class Metric(NamedTuple):
 
     @property
     def worst(self) -> float:
-        """What a diverged run counts as."""
+        """What a run counts as that diverged or was out of time."""
         return float("-inf") if higher_is_better(self.name) else float("inf")
 
 
@@ -92,10 +98,11 @@ def in_grid_order(frame: pd.DataFrame, experiment: Experiment, by: list[str]) ->
 
 
 def with_outcomes(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
-    """`runs` with each run's final and best metrics, probes included; both are null where the run diverged.
+    """`runs` with each run's final and best metrics, probes included; both are null where it did not finish.
 
-    Final is at the horizon. Best is at the evaluation point with the lowest validation loss, the earliest if several
-    are as low (`best_step`): what early stopping would have kept, never the lowest test loss along the way.
+    Final is where the run ended: at the horizon, or where it reached its target. Best is at the evaluation point with
+    the lowest validation loss, the earliest if several are as low (`best_step`): what early stopping would have kept,
+    never the lowest test loss along the way.
     """
     columns = [metric.column for metric in metrics(histories.columns)]
     ordered = histories.sort_values("step", kind="stable")
@@ -103,13 +110,18 @@ def with_outcomes(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     lowest = ordered.sort_values("validation_loss", kind="stable").drop_duplicates("run")
     final = last[["run", *columns, *probes(histories.columns)]].set_index("run").add_prefix("final_")
     best = lowest[["run", "step", *columns]].set_index("run").add_prefix("best_")
-    finished = runs.loc[runs["outcome"] == "finished", ["run"]].drop_duplicates().set_index("run")
+    finished = runs.loc[runs["outcome"].isin(FINISHED), ["run"]].drop_duplicates().set_index("run")
     finished = finished.join(final).join(best)
     return runs.join(finished.astype({"best_step": "Int64"}), on="run")
 
 
-def counting_diverged(runs: pd.DataFrame) -> pd.DataFrame:
-    """`runs` (with outcomes) where every metric that a run lacks because it diverged is the worst there is.
+def lost(runs: pd.DataFrame) -> dict[str, int]:
+    """How many of some runs have no final metrics, by the columns of LOST."""
+    return {column: int((runs["outcome"] == outcome).sum()) for column, outcome in LOST.items()}
+
+
+def counting_lost(runs: pd.DataFrame) -> pd.DataFrame:
+    """`runs` (with outcomes) where every metric that a run lacks because it did not finish is the worst there is.
 
     Null stays only what no run of the problem measures, such as the accuracy of a regression.
     """

@@ -16,13 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from thalweg.analysis import MEASURED, TABLES, dictionary, histories, intervals
-from thalweg.analysis.choose import CELL, choose, rates
+from thalweg.analysis.choose import CELL, TRIAL, choose, rates
+from thalweg.analysis.histories import FINISHED, LOST
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import declared
 from thalweg.store import write_whole
 
 FACTORS = ("optimizer", "schedule", "batch_size")
-KEYS = ("problem", "stage", "reproduction", "optimizer", "schedule", "batch_size", "learning_rate", "seed", "step")
+KEYS = ("problem", "stage", "reproduction", "optimizer", "schedule", "batch_size", *TRIAL, "seed", "step")
 ENVIRONMENT = (
     "device",
     "cpu_model",
@@ -46,10 +47,10 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     recorded = histories.read(experiment, results, "histories")
     measured = histories.read(experiment, results, "measured").drop_duplicates("run")
     runs = histories.with_outcomes(histories.read(experiment, results, "runs"), recorded)
-    counted = histories.counting_diverged(runs)
+    counted = histories.counting_lost(runs)
     by_rate = rates(counted[counted["stage"] == "tuning"])
     chosen = choose(experiment, by_rate)
-    evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, "learning_rate"]])
+    evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, *TRIAL]])
     by_cell = cells(chosen, evaluation)
     tables = {
         "runs": runs,
@@ -70,28 +71,29 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
 
 
 def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell: the chosen rate, then the test metrics of its evaluation runs with 95 % intervals over seeds."""
+    """A row a cell: the chosen trial, then the test metrics of its evaluation runs with 95 % intervals over seeds."""
     groups = dict(iter(evaluation.groupby(CELL, sort=False)))
     names = [name for name in evaluation if name.startswith(("final_test_", "best_test_"))]
     rows = []
     for key in chosen[CELL].itertuples(index=False, name=None):
         group = groups.get(key, evaluation.iloc[:0])
-        row: dict[str, Any] = {"n": len(group), "diverged": int((group["outcome"] == "diverged").sum())}
+        row: dict[str, Any] = {"n": len(group), **histories.lost(group)}
         row["interval"] = "bootstrap" if len(group) >= intervals.FEWEST else "too few seeds"
         for name in names:
             values = group[name].to_numpy()
             row[name] = intervals.interquartile_mean(values)
             row[f"{name}_lower"], row[f"{name}_upper"] = intervals.interquartile_mean_interval(values)
         rows.append(row)
-    named = {"runs": "tuning_runs", "diverged": "tuning_diverged", "validation_loss": "tuning_validation_loss"}
-    order = [*CELL, "learning_rate", "edge", *named.values()]
+    named = {name: f"tuning_{name}" for name in ("runs", *LOST, "validation_loss")}
+    order = [*CELL, *TRIAL, "edge", *named.values()]
     return pd.concat([chosen.rename(columns=named)[order], pd.DataFrame(rows)], axis=1)
 
 
 def curves(evaluation: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
     """A row a cell, split, metric and step: median and quartiles over the evaluation runs at the chosen rate.
 
-    From where a run diverged to the horizon it counts as the worst value there is, so that it stays in every quantile.
+    From where a run diverged or was out of time to the horizon it counts as the worst value there is, so that it stays
+    in every quantile. One that reached its target counts as what it was there.
     """
     reached = evaluation[["run", *CELL]].merge(recorded.drop_duplicates(["run", "step"]), on="run")
     by_cell = dict(iter(reached.groupby(CELL, sort=False)))
@@ -107,17 +109,25 @@ def curves(evaluation: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
         steps = np.array(sorted({*points.get((problem, batch_size), ()), horizon}))
         rows = by_cell.get(key, reached.iloc[:0])
         seed_of, step_of = pd.Index(group["run"]).get_indexer(rows["run"]), np.searchsorted(steps, rows["step"])
-        lost = len(group) - np.bincount(step_of, minlength=len(steps))
+        there = np.zeros((len(group), len(steps)), bool)
+        there[seed_of, step_of] = True
+        ended_well = group["outcome"].isin(FINISHED).to_numpy()
+        latest = np.maximum.accumulate(np.where(there, np.arange(len(steps)), 0), axis=1)
+        lost = {
+            column: (~there & (group["outcome"] == outcome).to_numpy()[:, None]).sum(axis=0)
+            for column, outcome in LOST.items()
+        }
         for metric in measured.get(problem, []):
             values = np.full((len(group), len(steps)), metric.worst)
             values[seed_of, step_of] = rows[metric.column]
+            values[ended_well] = np.take_along_axis(values, latest, axis=1)[ended_well]
             ordered = np.sort(values, axis=0)
             part: dict[str, Any] = dict(zip(CELL, key, strict=True))
             part |= {"split": metric.split, "metric": metric.name, "step": steps, "epoch": steps / steps_per_epoch}
-            part |= {"n": len(group), "diverged": lost, "median": intervals.quantile(ordered, 0.5)}
+            part |= {"n": len(group), **lost, "median": intervals.quantile(ordered, 0.5)}
             part |= {"lower": intervals.quantile(ordered, 0.25), "upper": intervals.quantile(ordered, 0.75)}
             parts.append(pd.DataFrame(part))
-    names = [*CELL, "split", "metric", "step", "epoch", "n", "diverged", "median", "lower", "upper"]
+    names = [*CELL, "split", "metric", "step", "epoch", "n", *LOST, "median", "lower", "upper"]
     return pd.concat(parts, ignore_index=True) if parts else evaluation.iloc[:0].reindex(columns=names)
 
 
@@ -127,8 +137,8 @@ def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.Da
     Which cells are best is decided on tuning runs alone, so that no evaluation run is both judge and party: the lowest
     `tuning_validation_loss`, those below histories.RESOLUTION being equal, and of equals the first in grid order. The
     effect is the median over seeds of the ratio of final test losses, which no monotone scale of the loss changes and
-    which diverged runs leave defined: against a run that finished the ratio is infinite, against another diverged run
-    it is one.
+    which runs that diverged or were out of time leave defined: against a run that finished the ratio is infinite,
+    against another such run it is one.
     """
     losses = {
         key: group.drop_duplicates("seed").set_index("seed")["final_test_loss"]
@@ -149,7 +159,7 @@ def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.Da
                         **dict(zip(CELL, key, strict=True)),
                         "factor": factor,
                         "level": str(getattr(cell, factor)),
-                        "learning_rate": cell.learning_rate,
+                        **{name: getattr(cell, name) for name in TRIAL},
                         "n": len(ratios),
                         "ratio": intervals.quartiles(ratios)[1],
                         "lower": lower,
@@ -157,7 +167,7 @@ def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.Da
                         "verdict": "reference" if key == best else verdict(lower, upper),
                     }
                 )
-    order = ["problem", "factor", "level", *CELL[1:], "learning_rate", "n", "ratio", "lower", "upper", "verdict"]
+    order = ["problem", "factor", "level", *CELL[1:], *TRIAL, "n", "ratio", "lower", "upper", "verdict"]
     return pd.DataFrame(rows)[order]
 
 
@@ -210,31 +220,44 @@ def reproductions(
 ) -> pd.DataFrame:
     """A row a reproduction and quantity: the final train loss, and the prediction at each probe point.
 
-    A diverged run counts as infinite in the loss. A prediction has no worst value: there the n are the runs that
-    finished.
+    A run that diverged or was out of time counts as infinite in the loss. A prediction has no worst value: there the n
+    are the runs that finished.
     """
     rows = []
     for name, one in experiment.reproductions.items():
         runs = counted[(counted["stage"] == "reproduction") & (counted["reproduction"] == name)]
         setting = {"reproduction": name, **one.model_dump(include={*CELL, "learning_rate"})}
-        setting["diverged"] = int((runs["outcome"] == "diverged").sum())
+        setting |= histories.lost(runs)
         rows.append({**setting, "quantity": "train_loss", **_spread(runs["final_train_loss"].to_numpy())})
         for k, (point, truth) in enumerate(targets.get(one.problem, [])):
             predicted = runs[f"final_probe_{k}"].dropna().to_numpy(dtype=float)
             at = ", ".join(f"{coordinate:g}" for coordinate in point)
             rows.append({**setting, "quantity": f"probe_{k}", "input": at, "target": truth, **_spread(predicted)})
-    order = ["reproduction", *CELL, "learning_rate", "quantity", "input", "target", "n", "diverged"]
+    order = ["reproduction", *CELL, "learning_rate", "quantity", "input", "target", "n", *LOST]
     return pd.DataFrame(rows, columns=[*order, "median", "lower", "upper", "minimum", "maximum"])
 
 
 def counts(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a problem and stage: how many runs were declared, finished, diverged, and are missing."""
+    """A row a problem and stage: how many runs were declared, how each of them ended, and how many are missing.
+
+    Runs that reached their target are among those that finished.
+    """
     there = runs.groupby(["problem", "stage", "outcome"]).size().to_dict()
     rows = []
     for (problem, stage), number in declared(experiment).items():
-        finished, diverged = (there.get((problem, stage, outcome), 0) for outcome in ("finished", "diverged"))
-        rows.append((problem, stage, number, finished, diverged, number - finished - diverged))
-    return pd.DataFrame(rows, columns=["problem", "stage", "declared", "finished", "diverged", "missing"])
+        ended = {outcome: there.get((problem, stage, outcome), 0) for outcome in (*FINISHED, *LOST.values())}
+        rows.append(
+            {
+                "problem": problem,
+                "stage": stage,
+                "declared": number,
+                "finished": sum(ended[outcome] for outcome in FINISHED),
+                "reached_target": ended["reached target"],
+                **{column: ended[outcome] for column, outcome in LOST.items()},
+                "missing": number - sum(ended.values()),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def provenance(measured: pd.DataFrame) -> pd.DataFrame:
@@ -245,15 +268,19 @@ def provenance(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def seconds(runs: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """A row a problem, optimizer, batch size, device and processor: what the runs that finished cost."""
+    """A row a problem, optimizer, batch size, device and processor: what the runs that finished cost.
+
+    A run whose initial weights are at its target takes no step, and tells nothing of what one costs.
+    """
     keys = ["problem", "optimizer", "batch_size", "device", "cpu_model"]
-    finished = runs[runs["outcome"] == "finished"].drop_duplicates("run")
-    cost = finished[["run", "problem", "optimizer", "batch_size", "steps"]].merge(measured, on="run")
-    cost["microseconds"] = 1e6 * cost["seconds"] / cost["steps"]
+    finished = runs[runs["outcome"].isin(FINISHED) & (runs["ended_at"] > 0)].drop_duplicates("run")
+    cost = finished[["run", "problem", "optimizer", "batch_size", "ended_at"]].merge(measured, on="run")
+    cost["microseconds"] = 1e6 * cost["seconds"] / cost["ended_at"]
     rows = []
     for key, group in cost.groupby(keys, sort=True, dropna=False):
         lower, median, upper = intervals.quartiles(group["microseconds"].to_numpy())
-        rows.append((*key, len(group), int(group["steps"].sum()), float(group["seconds"].sum()), median, lower, upper))
+        steps = int(group["ended_at"].sum())
+        rows.append((*key, len(group), steps, float(group["seconds"].sum()), median, lower, upper))
     return pd.DataFrame(rows, columns=[*keys, "n", "steps", "seconds", "median", "lower", "upper"])
 
 

@@ -25,6 +25,7 @@ def of_problem(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> 
     losses = histories.resolved(cells.loc[cells["problem"] == problem, "tuning_validation_loss"])
     lowest = float(losses.min())
     others = with_same_cells(compared[compared["verdict"] != "reference"])
+    others = others.merge(cells[[*CELL, *histories.LOST]], how="left")
     by_verdict = {
         verdict: [
             {"factor": factor, "levels": others[(others["verdict"] == verdict) & (others["factor"] == factor)]}
@@ -61,6 +62,7 @@ def caution(counts: pd.DataFrame, cells: pd.DataFrame, provenance: pd.DataFrame)
     """What a reader must know before believing a number."""
     return {
         "missing": int(counts["missing"].sum()),
+        "out_of_time": int(counts["out_of_time"].sum()),
         "edges": records(cells[cells["edge"].notna()]),
         "cells": len(cells),
         "dirty": int(provenance.loc[provenance["dirty"].astype(bool), "runs"].sum()),

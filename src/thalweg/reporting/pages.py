@@ -9,6 +9,7 @@ import pandas as pd
 
 from thalweg.analysis import MEASURED, TABLES, histories
 from thalweg.grid.experiment import Experiment, load
+from thalweg.grid.runs import trials
 from thalweg.reporting import findings, templates
 from thalweg.reporting.figures import NAMES as FIGURES
 from thalweg.reporting.findings import records
@@ -24,7 +25,7 @@ def context(experiment: Experiment, results: Path, report: Path) -> dict[str, An
     return {
         "experiment": experiment,
         "counts": records(counts),
-        "totals": counts[["declared", "finished", "diverged", "missing"]].sum().to_dict(),
+        "totals": counts.select_dtypes("number").sum().to_dict(),
         "environments": records(tables["provenance"]),
         "caution": findings.caution(counts, cells, tables["provenance"]),
         "problems": problems,
@@ -33,6 +34,8 @@ def context(experiment: Experiment, results: Path, report: Path) -> dict[str, An
         "seconds": records(seconds),
         "resolution": templates.number(histories.RESOLUTION, 2),
         "shares": _shares(experiment),
+        "trials": {name: len(trials(one)) for name, one in experiment.optimizers.items()},
+        "searches": any(one.search for one in experiment.optimizers.values()),
     }
 
 
@@ -44,7 +47,7 @@ def _problem(
     return {
         "name": name,
         "check": check,
-        "epochs": experiment.problems[name].epochs,
+        "grid": experiment.problems[name],
         "paragraphs": [" ".join(paragraph.split()) for paragraph in check["description"].strip().split("\n\n")],
         **{
             f"{split}_is_train": splits[split]["digest"] == splits["train"]["digest"]
@@ -57,14 +60,18 @@ def _problem(
     }
 
 
-def _shares(experiment: Experiment) -> list[str]:
-    """The arguments of schedules that the experiment file gives as a share of the horizon."""
+def _shares(experiment: Experiment) -> list[dict[str, Any]]:
+    """The lengths of schedules that the experiment file gives as shares of the horizon, those in lists too."""
     return [
-        f"{name} {argument} {value}"
+        {"schedule": name, "argument": argument, "value": value}
         for name, schedule in experiment.schedules.items()
-        for argument, value in schedule.arguments.items()
-        if isinstance(value, str) and value.endswith("%")
+        for argument, value in {"warmup": schedule.warmup, **schedule.arguments}.items()
+        if any(isinstance(one, str) and one.rstrip().endswith("%") for one in _as_list(value))
     ]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _figure(report: Path, problem: str, name: str) -> dict[str, Any]:

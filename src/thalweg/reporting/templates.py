@@ -1,5 +1,6 @@
 """The templates of reports/, where all text of the pages stands, and how numbers are written in them."""
 
+import json
 import math
 from functools import cache
 from pathlib import Path
@@ -34,8 +35,11 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def rate(value: float) -> str:
-    """A learning rate, one of a lattice: 0.003, 0.0001, 3 × 10⁻⁵."""
-    return f"{value:g}" if value >= 1e-4 else number(value, 1)
+    """A learning rate, or what else is searched, with all its digits: 0.003, 3 × 10⁻⁵, 0.0123457, 0.99987654."""
+    if value == 0 or abs(value) >= 1e-4:
+        return f"{value:.12g}".replace("-", "−")
+    digits = len(f"{value:.11e}".partition("e")[0].rstrip("0").replace(".", "").lstrip("-"))
+    return number(value, digits)
 
 
 @cache
@@ -48,5 +52,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "rate": rate}
+    environment.filters |= {"number": number, "rate": rate, "from_json": json.loads}
     return environment

@@ -76,14 +76,17 @@ def evaluate_of(problem: Problem, instance: Instance, horizon: Horizon, noise: b
         whole = examples // EVALUATION_BATCH
 
         def piece(start: Any, size: int) -> Split:
-            return split.each(lambda array: array[start : start + size])
+            """A slice whose size is known, wherever it begins: XLA takes no other."""
+            return split.each(
+                lambda array: tf.slice(array, [start, *(0 for _ in array.shape[1:])], [size, *array.shape[1:]])
+            )
 
         if whole > 1:
             _, totals = tf.while_loop(
                 lambda k, _: k < whole,
                 lambda k, totals: (
                     k + 1,
-                    evaluation.add(state, totals, shaped(piece(k * EVALUATION_BATCH, EVALUATION_BATCH))),
+                    evaluation.add(state, totals, piece(k * EVALUATION_BATCH, EVALUATION_BATCH)),
                 ),
                 (tf.constant(0), totals),
             )
@@ -92,10 +95,6 @@ def evaluate_of(problem: Problem, instance: Instance, horizon: Horizon, noise: b
         if examples % EVALUATION_BATCH:
             totals = evaluation.add(state, totals, piece(whole * EVALUATION_BATCH, examples % EVALUATION_BATCH))
         return evaluation.results(totals)
-
-    def shaped(split: Split) -> Split:
-        """A piece that begins at a tensor does not know its size."""
-        return split.each(lambda array: tf.ensure_shape(array, [EVALUATION_BATCH, *array.shape[1:]]))
 
     def noise_of(state: State, examples: Split, rows: tf.Tensor) -> list[tf.Tensor]:
         """Mean and scatter of the gradients of an epoch's whole batches, at weights that stay as they are."""

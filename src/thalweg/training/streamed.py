@@ -23,7 +23,7 @@ from thalweg.training.steps import Instance, State
 def batches(problem: Problem, horizon: Horizon, seed: int, fixed: bool = False) -> Iterator[Split]:
     """The batches of a run in its seed's order.
 
-    Raises ValueError where an epoch of the source is not as long as it says.
+    Raises ValueError where an epoch of the source is not as long as it says, or a batch not as large as asked.
     """
     source = problem.train
     if isinstance(source, Split):
@@ -36,14 +36,20 @@ def batches(problem: Problem, horizon: Horizon, seed: int, fixed: bool = False) 
     for number in range(1, horizon.epochs + 1):
         came = 0
         for batch in epoch(made):
-            size = int(np.shape(batch.y)[0])
+            size, expected = int(np.shape(batch.y)[0]), min(horizon.batch_size, source.examples - came)
+            came += size
+            if came > source.examples:
+                break
+            if size != expected or size == 0:
+                raise ValueError(
+                    f"epoch {number} of the training source has a batch of {size} examples where {expected} were due; "
+                    f"all but the last must have the batch size, {horizon.batch_size}"
+                )
             if size == horizon.batch_size or not horizon.drop_remainder:
                 yield batch
-            came += size
         if came != source.examples:
-            raise ValueError(
-                f"epoch {number} of the training source has {came} examples, but it says {source.examples}"
-            )
+            has = "more" if came > source.examples else came
+            raise ValueError(f"epoch {number} of the training source has {has} examples, but it says {source.examples}")
 
 
 def compile_streamed(
@@ -104,7 +110,7 @@ def compile_streamed(
         outcome, taken, loss, before = GOING, 0, np.nan, state.trainable
         gradients = [tf.zeros_like(value) for value in state.trainable]
         remaining = iter(order)
-        while outcome == GOING and time.monotonic() < deadline:
+        while outcome == GOING:
             if taken in points:
                 row = points.index(taken)
                 rows[row] = [*record(state, before, gradients), loss]
@@ -113,7 +119,8 @@ def compile_streamed(
                 elif target and records.met(target, rows[row, names.index(target.column)]):
                     outcome = REACHED
                 tell(taken / horizon.steps)
-            if outcome != GOING or taken == horizon.steps:
+            # Not before its record: a run that is out of time has all those of the steps that it took.
+            if outcome != GOING or taken == horizon.steps or time.monotonic() > deadline:
                 break
             before = state.trainable
             state, loss, gradients = step(

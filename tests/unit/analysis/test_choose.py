@@ -41,6 +41,7 @@ def test_the_lowest_median_wins_and_not_the_lowest_run(experiment):
         "validation_loss": 2.0,
         "runs": 3,
         "diverged": 0,
+        "out_of_time": 0,
         "edge": None,
     }
 

@@ -30,15 +30,27 @@ def test_a_run_of_two_stages_keeps_a_row_in_each():
 def test_a_diverged_run_has_no_final_value_and_counts_as_the_worst():
     outcomes = histories.with_outcomes(RUNS, HISTORIES)
     assert outcomes.loc[1, ["final_test_loss", "best_step", "best_test_loss"]].isna().all()
-    counted = histories.counting_diverged(outcomes).loc[1]
+    counted = histories.counting_lost(outcomes).loc[1]
     assert (counted["final_test_loss"], counted["final_test_accuracy"]) == (np.inf, -np.inf)
     assert (counted["best_test_loss"], counted["best_test_accuracy"]) == (np.inf, -np.inf)
     assert np.isnan(counted["final_probe_0"])
 
 
+def test_a_run_that_reached_its_target_has_its_final_metrics_where_it_ended():
+    reached = histories.with_outcomes(RUNS.assign(outcome="reached target"), HISTORIES)
+    assert reached.loc[1, ["final_test_loss", "final_probe_0", "best_step"]].tolist() == [0.4, 7.0, 1]
+
+
+def test_a_run_out_of_time_has_no_final_value_counts_as_the_worst_and_is_counted_apart():
+    outcomes = histories.with_outcomes(RUNS.replace("diverged", "out of time"), HISTORIES)
+    assert outcomes.loc[1, ["final_test_loss", "best_step", "best_test_loss"]].isna().all()
+    assert histories.counting_lost(outcomes).loc[1, "final_test_loss"] == np.inf
+    assert histories.lost(outcomes) == {"diverged": 0, "out_of_time": 1}
+
+
 def test_a_metric_that_a_problem_does_not_have_stays_null():
     other = pd.DataFrame({"run": ["c"], "problem": "q", "outcome": "diverged"})
-    counted = histories.counting_diverged(histories.with_outcomes(pd.concat([RUNS, other]), HISTORIES))
+    counted = histories.counting_lost(histories.with_outcomes(pd.concat([RUNS, other]), HISTORIES))
     assert np.isnan(counted.iloc[-1]["final_test_accuracy"])
     assert counted.iloc[-1]["final_test_loss"] == np.inf
 

@@ -1,5 +1,6 @@
 """The tables, derived again from the raw files by other code where that is short."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -21,6 +22,11 @@ DOOMED_CELL = {"problem": "linear", "optimizer": "doomed", "schedule": "cosine",
 @pytest.fixture(scope="module")
 def built(small):
     return {name: pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def wide_built(wide):
+    return {name: pd.read_parquet(wide[1] / "tables" / f"{name}.parquet") for name in TABLES}
 
 
 def raw(results, stage, problem, optimizer):
@@ -106,6 +112,23 @@ def test_a_diverged_classifier_counts_as_the_lowest_accuracy(built):
     assert curve["median"].iloc[-1] == -np.inf
 
 
+def test_a_run_keeps_its_place_in_a_curve_after_its_target_and_loses_it_when_time_is_out():
+    cell = {"problem": "p", "optimizer": "o", "schedule": "s", "batch_size": 1}
+    outcomes = {"a": "finished", "b": "reached target", "c": "out of time", "d": "diverged"}
+    runs = pd.DataFrame([{**cell, "run": run, "outcome": how} for run, how in outcomes.items()])
+    points = {"a": [5.0, 4.0, 3.0, 2.0], "b": [5.0, 1.0], "c": [5.0, 4.0, 3.5], "d": [5.0]}
+    recorded = pd.DataFrame(
+        {"run": run, "step": step, "test_loss": loss}
+        for run, losses in points.items()
+        for step, loss in enumerate(losses)
+    )
+    curve = tables.curves(runs.assign(steps=3, steps_per_epoch=1), recorded)
+    assert curve["diverged"].tolist() == [0, 1, 1, 1]
+    assert curve["out_of_time"].tolist() == [0, 0, 0, 1]
+    assert curve["lower"].tolist() == [5.0, 3.25, 2.5, 1.75]
+    assert curve["median"].tolist() == [5.0, 4.0, 3.25, np.inf]
+
+
 def test_only_metrics_that_a_problem_measures_have_curves(built):
     assert set(at(built["curves"], problem="linear")["metric"]) == {"loss"}
     assert set(at(built["curves"], problem="digits_cnn")["metric"]) == {"loss", "accuracy"}
@@ -116,6 +139,53 @@ def test_counts_add_up_to_what_the_grid_declares(experiment, built):
     assert counts["declared"].sum() == sum(declared(experiment).values())
     assert (counts["missing"] == 0).all()
     assert counts["diverged"].sum() == (built["runs"]["outcome"] == "diverged").sum() > 0
+
+
+def test_runs_are_counted_by_how_they_ended(wide_built):
+    counts, runs = wide_built["counts"], wide_built["runs"]
+    ended = ["finished", "diverged", "out_of_time", "missing"]
+    assert (counts[ended].sum(axis=1) == counts["declared"]).all()
+    reached = at(runs, outcome="reached target")
+    assert counts["reached_target"].sum() == len(reached) > 0
+    assert counts["finished"].sum() == len(reached) + len(at(runs, outcome="finished"))
+    assert counts["out_of_time"].sum() == len(at(runs, outcome="out of time")) > 0
+    assert at(counts, problem="linear")["out_of_time"].sum() == 0
+    sine = at(wide_built["cells"], problem="sine")
+    assert (sine["out_of_time"] == 1).all()
+    assert (sine["diverged"] == 0).all()
+    assert np.isfinite(sine["final_test_loss"]).all()
+
+
+def test_a_searched_cell_holds_what_its_tuning_runs_chose(wide_built):
+    for name in ("cells", "comparisons"):
+        chosen = at(wide_built[name], problem="linear", optimizer="searched", schedule="warm")
+        assert set(json.loads(chosen["hyperparameters"].iloc[0])) == {"amsgrad", "beta_1"}
+    by_trial = at(wide_built["rates"], problem="linear", optimizer="searched", schedule="warm")
+    assert len(by_trial) == 20
+    (cell,) = at(wide_built["cells"], problem="linear", optimizer="searched", schedule="warm").to_dict("records")
+    best = by_trial.loc[by_trial["median"].idxmin()]
+    assert (cell["learning_rate"], cell["hyperparameters"]) == (best["learning_rate"], best["hyperparameters"])
+    runs = at(wide_built["runs"], problem="linear", optimizer="searched", schedule="warm", stage="evaluation")
+    assert set(runs["hyperparameters"]) == {cell["hyperparameters"]}
+
+
+def test_seconds_are_those_of_the_steps_taken(wide, wide_built):
+    seconds = pd.read_parquet(wide[1] / "tables" / "measured" / "seconds.parquet")
+    runs = wide_built["runs"]
+    runs = runs[runs["outcome"].isin(["finished", "reached target"])].drop_duplicates("run")
+    sgd = at(runs, problem="linear", optimizer="sgd")
+    (row,) = at(seconds, problem="linear", optimizer="sgd").to_dict("records")
+    assert (row["n"], row["steps"]) == (len(sgd), sgd["ended_at"].sum())
+    assert row["steps"] < sgd["steps"].sum()
+
+
+def test_a_run_that_took_no_step_tells_nothing_of_what_one_costs(wide, wide_built):
+    measured = pd.read_parquet(wide[1] / "runs" / "tuning" / "linear" / "sgd" / "measured.parquet")
+    runs = wide_built["runs"].merge(measured[["run"]]).assign(outcome="reached target", ended_at=1)
+    runs.loc[0, "ended_at"] = 0
+    (row,) = tables.seconds(runs, measured).to_dict("records")
+    assert row["n"] == row["steps"] == len(runs) - 1
+    assert np.isfinite(row["upper"])
 
 
 def test_a_job_that_never_ran_is_counted_as_missing(experiment, small, tmp_path):
@@ -218,11 +288,12 @@ def test_every_run_counts_once_in_provenance_and_no_clock_is_in_it(small, built)
         assert "seconds" not in built[name], name
 
 
-def test_every_column_of_every_table_is_in_the_dictionary_with_a_meaning(small, built):
-    described = pd.read_csv(small[1] / "tables" / "dictionary.csv", keep_default_na=False)
-    assert (described["meaning"] != "").all()
-    for name, table in built.items():
-        assert list(at(described, table=name)["column"]) == list(table.columns)
+def test_every_column_of_every_table_is_in_the_dictionary_with_a_meaning(small, built, wide, wide_built):
+    for (_, results), there in ((small, built), (wide, wide_built)):
+        described = pd.read_csv(results / "tables" / "dictionary.csv", keep_default_na=False)
+        assert (described["meaning"] != "").all()
+        for name, table in there.items():
+            assert list(at(described, table=name)["column"]) == list(table.columns)
 
 
 def test_a_column_that_nobody_described_is_refused():

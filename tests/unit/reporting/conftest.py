@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from thalweg.grid.experiment import load
 from thalweg.reporting import style
 from thalweg.reporting.figures import NAMES
 from thalweg.reporting.figures.__main__ import DRAW, write
@@ -23,8 +24,29 @@ def drawings(small, experiment):
 
 
 @pytest.fixture(scope="session")
+def wide_drawings(wide):
+    """The same of the experiment with a search."""
+    experiment = load(wide[0])
+    with style.applied():
+        return {
+            (name, problem): DRAW[name](wide[1] / "tables", experiment, problem)
+            for name in NAMES
+            for problem in experiment.problems
+        }
+
+
+@pytest.fixture(scope="session")
+def wide_report(wide, wide_drawings) -> Path:
+    return write_report(wide, wide_drawings)
+
+
+@pytest.fixture(scope="session")
 def report(small, drawings) -> Path:
-    file, results = small
+    return write_report(small, drawings)
+
+
+def write_report(made, drawings) -> Path:
+    file, results = made
     folder = results / "report"
     with style.applied():
         for (name, problem), drawing in drawings.items():

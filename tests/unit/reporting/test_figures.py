@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from thalweg.grid.experiment import Optimizer
 from thalweg.reporting import style, templates
 from thalweg.reporting.figures import NAMES, panels
 from thalweg.reporting.figures.__main__ import DRAW
@@ -82,6 +84,49 @@ def test_the_share_that_diverged_is_drawn_beneath_the_learning_rates(drawings):
     rates, medians = drawn_line(loss, style.COLOURS[0])
     assert list(rates) == pytest.approx(finite["learning_rate"].tolist())
     assert list(medians) == pytest.approx(finite["median"].tolist())
+
+
+def test_trials_of_a_search_are_points_and_the_chosen_one_stands_out(wide, wide_drawings):
+    drawing = wide_drawings["learning_rates", "linear"]
+    loss, legend = drawing.figure.axes[0], drawing.figure.legends[0]
+    trials, chosen = [line for line in loss.get_lines() if line.get_color() == style.COLOURS[1]]
+    assert (trials.get_linestyle(), len(trials.get_xdata())) == ("None", 20)
+    assert [handle.get_linestyle() for handle in legend.legend_handles] == ["-", "None"]
+    assert chosen.get_markersize() > trials.get_markersize()
+    cells = pd.read_parquet(wide[1] / "tables" / "cells.parquet")
+    cell = cells[(cells["problem"] == "linear") & (cells["optimizer"] == "searched") & (cells["schedule"] == "warm")]
+    assert list(chosen.get_xdata()) == cell["learning_rate"].tolist()
+    assert list(chosen.get_ydata()) == pytest.approx(cell["tuning_validation_loss"].tolist())
+
+
+def test_a_rate_that_was_tried_with_several_hyperparameters_is_chosen_once(experiment, small, tmp_path):
+    searched = Optimizer.model_validate(
+        {"class": "SGD", "search": {"trials": 9, "learning_rate": [0.1], "momentum": [0.0, 0.5, 0.9]}}
+    )
+    cell = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": 1, "learning_rate": 0.1}
+    tried = [json.dumps({"momentum": momentum}) for momentum in (0.0, 0.5, 0.9)]
+    rates = [{**cell, "hyperparameters": one, "n": 3, "diverged": 0, "out_of_time": 0} for one in tried]
+    spread = {"median": [3.0, 2.0, 1.0], "lower": 1.0, "upper": 3.0}
+    pd.DataFrame(rates).assign(**spread).to_parquet(tmp_path / "rates.parquet")
+    pd.DataFrame([{**cell, "hyperparameters": tried[2]}]).to_parquet(tmp_path / "cells.parquet")
+    shutil.copy(small[1] / "tables" / "curves.parquet", tmp_path)
+    alone = experiment.model_copy(update={"optimizers": {"sgd": searched}})
+    with style.applied():
+        drawing = DRAW["learning_rates"](tmp_path, alone, "linear")
+    assert drawing.data["chosen"].tolist() == [False, False, True]
+    assert (drawing.facts["lowest_rate"], drawing.facts["gridded"], drawing.facts["searched"]) == (0.1, 0, 1)
+
+
+def test_what_a_figure_tells_of_runs_out_of_time(wide_report):
+    for name in ("convergence", "learning_rates", "optimizers", "batch_sizes"):
+        linear, sine = (
+            json.loads((wide_report / "figures" / problem / f"{name}.json").read_text(encoding="utf-8"))
+            for problem in ("linear", "sine")
+        )
+        assert "ran out of time" in sine["alt"]
+        assert "ran out of time" not in linear["alt"]
+        assert "out_of_time" not in linear["columns"]
+    assert "hyperparameters" in linear["columns"]
 
 
 def test_every_seed_of_the_best_cells_is_drawn(drawings):

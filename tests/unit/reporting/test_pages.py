@@ -2,6 +2,7 @@
 
 import html.parser
 import itertools
+import json
 import os
 import re
 import shutil
@@ -128,6 +129,51 @@ def test_divergence_edges_and_dirty_files_are_said(small, index):
     dirty = measured.drop_duplicates("run")["dirty"].sum()
     assert f"{dirty} runs were trained with files that differ from the recorded commit" in text
     assert "doomed (most runs diverged, n = 7)" in text.replace("\xa0", " ")
+
+
+@pytest.fixture(scope="module")
+def wide_text(wide_report):
+    return " ".join(Page(wide_report / "index.html").text.split())
+
+
+def test_methods_say_what_is_searched_and_how_often(wide_text):
+    assert "20 trials: learning rate from 0.0001 to 0.1; amsgrad one of 0, 1; beta_1 1 − a draw from 0.01 to 0.3" in (
+        wide_text
+    )
+    assert "1 − a draw from 0.01 to 0.360" in wide_text, "20 trials on 3 seeds"
+    assert "0.01, 0.03, 0.1, 0.3, 115" in wide_text, "5 rates on 3 seeds"
+
+
+def test_methods_say_warmups_and_the_lengths_in_lists(wide_text):
+    assert "warm: after a warmup of 5 epochs, in a straight line from 0, the rate stays at its peak" in wide_text
+    assert "steps: after a warmup of 10 %, in a straight line from 0, PiecewiseConstantDecay" in wide_text
+    assert "boundaries=[50 %, 75 %], values=[1, 0.1, 0.01]" in wide_text
+    assert "the same for every batch size: steps warmup 10 % and steps boundaries [50 %, 75 %]." in wide_text
+
+
+def test_what_a_search_chose_stands_in_the_findings_and_the_cells(wide, wide_text):
+    cells = pd.read_parquet(wide[1] / "tables" / "cells.parquet")
+    for cell in cells[cells["optimizer"] == "searched"].itertuples():
+        drawn = "".join(f", {name} {value:g}" for name, value in json.loads(cell.hyperparameters).items())
+        assert f"rate {templates.rate(cell.learning_rate)}{drawn}" in wide_text
+    assert re.search(r"and peak rate \S+, amsgrad \d, beta_1 0\.\d+; on 7 other seeds", wide_text)
+
+
+def test_runs_out_of_time_are_said_where_there_are_any(wide, wide_text, index):
+    counts = pd.read_parquet(wide[1] / "tables" / "counts.parquet")
+    total = counts["out_of_time"].sum()
+    assert f"out of time{total}" in wide_text
+    assert f"{total} runs were stopped because time was out, and count as the worst result" in wide_text
+    assert "1 of 7 ran out of time" in wide_text
+    assert "out of time" not in index.text
+
+
+def test_a_problem_says_how_its_runs_end(wide_text, index):
+    ends = "A run ends at the evaluation point where its validation loss is 0.01 or less"
+    assert wide_text.count(ends) == 1
+    assert wide_text.count("A run is stopped after 90 seconds.") == 1
+    assert wide_text.count("40 epochs, each without its last partial batch.") == 1
+    assert "A run ends" not in index.text
 
 
 def test_only_a_problem_that_validates_on_its_training_points_says_so(index):

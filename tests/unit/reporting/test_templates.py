@@ -28,8 +28,8 @@ def test_numbers_have_three_significant_digits(value, text):
     assert templates.number(value) == text
 
 
-@pytest.mark.parametrize("value", [1, 0.3, 0.0001, 0.001, 3e-5])
-def test_learning_rates_are_written_as_they_were_declared(value):
+@pytest.mark.parametrize("value", [1, 0.3, 0.0001, 0.001, 3e-5, 0.000100696, 3.45678e-05, 1e-8, 0.9999876543, 0.0])
+def test_learning_rates_and_draws_are_written_with_all_their_digits(value):
     text = templates.rate(value)
     mantissa, _, power = text.partition(" × 10")
     exponent = int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from thalweg.grid.experiment import load
 from thalweg.reporting import style, templates
 from thalweg.reporting.figures import (
@@ -34,6 +36,7 @@ PIXELS_PER_INCH = 96
 def describe(name: str, problem: str, drawing: panels.Drawing) -> dict[str, Any]:
     """What a page needs to show the figure: its size in CSS pixels, its words from the data, its short table."""
     width, height = (round(inches * PIXELS_PER_INCH) for inches in drawing.figure.get_size_inches())
+    table = _told(drawing.table)
     alt = templates.render(f"alt/{name.removesuffix('_test')}.txt", problem=problem, **drawing.facts)
     return {
         "figure": name,
@@ -42,9 +45,15 @@ def describe(name: str, problem: str, drawing: panels.Drawing) -> dict[str, Any]
         "width": width,
         "height": height,
         "facts": drawing.facts,
-        "columns": list(drawing.table.columns),
-        "rows": [[_cell(value) for value in row] for row in drawing.table.itertuples(index=False)],
+        "columns": list(table.columns),
+        "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
     }
+
+
+def _told(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without the columns that tell nothing in it: nothing was searched, no run was out of time."""
+    nothing = {"hyperparameters": "{}", "out_of_time": 0}
+    return table.drop(columns=[name for name in table if name in nothing and (table[name] == nothing[name]).all()])
 
 
 def _cell(value: Any) -> str:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from thalweg.analysis.choose import TRIAL
+from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
@@ -11,7 +13,7 @@ from thalweg.reporting.figures import panels
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     """Interquartile mean over evaluation seeds with its 95 % interval; the rate was chosen for each batch size."""
-    columns = ["optimizer", "schedule", "batch_size", "learning_rate", "n", "diverged"]
+    columns = ["optimizer", "schedule", "batch_size", *TRIAL, "n", *LOST]
     columns += ["final_test_loss", "final_test_loss_lower", "final_test_loss_upper"]
     cells = panels.read(tables, "cells", problem)[columns]
     schedules = panels.present(list(experiment.schedules), cells["schedule"])
@@ -43,7 +45,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "batch_sizes": [int(size) for size in batch_sizes],
         "optimizers": len(styles),
         "seeds": int(cells["n"].max()) if len(cells) else 0,
-        "diverged": int(cells["diverged"].sum()),
+        **panels.all_lost(cells),
         **panels.extremes(cells, "final_test_loss", columns[:3]),
     }
     return panels.Drawing(figure, cells, cells, facts)

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
@@ -26,7 +27,7 @@ def draw(tables: Path, experiment: Experiment, problem: str, split: str = "train
         medians = panel.assign(median=panels.drawable(panel["median"], limits))
         markers = {name: line.marker for name, line in styles.items()}
         panels.lines(axis, medians, "step", "median", styles, markers=markers, markevery=[-1], markeredgewidth=0)
-        panels.diverged(axis, panel.drop_duplicates("optimizer", keep="last"))
+        panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
     axes[0, 0].set_xscale("symlog", linthresh=1, linscale=0.5)
     decades = range(math.ceil(math.log10(max(10, curves["step"].max()))))
     axes[0, 0].set_xticks([0, *(10**decade for decade in decades)])
@@ -48,8 +49,8 @@ def draw(tables: Path, experiment: Experiment, problem: str, split: str = "train
         "batch_sizes": [int(size) for size in batch_sizes],
         "seeds": int(final["n"].max()) if len(final) else 0,
         "runs": int(final["n"].sum()),
-        "diverged": int(final["diverged"].sum()),
+        **panels.all_lost(final),
         **panels.extremes(final, "median", names),
     }
-    table = final[["batch_size", "schedule", "optimizer", "n", "diverged", "median", "lower", "upper"]]
+    table = final[["batch_size", "schedule", "optimizer", "n", *LOST, "median", "lower", "upper"]]
     return panels.Drawing(figure, curves, table.sort_values("batch_size", kind="stable"), facts)

@@ -1,11 +1,14 @@
-"""How hard each optimizer is to tune: the final validation loss against the learning rate, and what diverged."""
+"""How hard each optimizer is to tune: the final validation loss against the learning rate, and what was lost."""
 
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from thalweg.analysis.choose import TRIAL
+from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import trials
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
@@ -13,14 +16,19 @@ CELL = ["optimizer", "schedule", "batch_size"]
 
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
-    """Median over tuning seeds with the quartiles as strokes; beneath it the share of runs that diverged.
+    """Median over tuning seeds with the quartiles as strokes; beneath it the share of runs that did not finish.
+
+    The rates of a grid are joined by a line. The trials of a search are points, because they differ in more than the
+    rate.
 
     The axis ends at ten times the loss of the initial weights, so that what is worse than not training leaves it.
     """
     rates = panels.read(tables, "rates", problem)
-    cells = panels.read(tables, "cells", problem)[[*CELL, "learning_rate"]].rename(columns={"learning_rate": "chosen"})
+    cells = panels.read(tables, "cells", problem)[[*CELL, *TRIAL]].assign(chosen=True)
     rates = rates.merge(cells, how="left")
-    rates["share"] = rates["diverged"] / rates["n"]
+    rates["chosen"] = rates["chosen"].notna()
+    rates["share"] = rates[list(LOST)].sum(axis=1) / rates["n"]
+    gridded = {name: one for name, one in experiment.optimizers.items() if not one.search}
     curves = panels.read(tables, "curves", problem)
     start = curves[(curves["split"] == "validation") & (curves["metric"] == "loss") & (curves["step"] == 0)]
     schedules = panels.present(list(experiment.schedules), rates["schedule"])
@@ -37,16 +45,20 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     for (batch_size, schedule), panel in rates.groupby(["batch_size", "schedule"]):
         place = 2 * batch_sizes.index(batch_size), schedules.index(schedule)
         loss, share = axes[place], axes[place[0] + 1, place[1]]
+        medians = panel.assign(median=panels.drawable(panel["median"], limits))
         for optimizer, line in panel.groupby("optimizer", sort=False):
             drawn = styles[optimizer]
             lower, upper = (line[end].clip(limits[0], 10 * limits[1]) for end in ("lower", "upper"))
-            loss.vlines(line["learning_rate"], lower, upper, color=drawn.colour, linewidth=1.6, alpha=0.35)
-            best = line[line["learning_rate"] == line["chosen"]]
-            median = panels.drawable(best["median"], limits)
-            loss.plot(best["learning_rate"], median, drawn.marker, color=drawn.colour, markersize=6)
-        medians = panel.assign(median=panels.drawable(panel["median"], limits))
-        panels.lines(loss, medians, "learning_rate", "median", styles)
-        panels.lines(share, panel, "learning_rate", "share", styles)
+            width = 1.6 if optimizer in gridded else 0.8
+            loss.vlines(line["learning_rate"], lower, upper, color=drawn.colour, linewidth=width, alpha=0.35)
+            if optimizer not in gridded:
+                for axis, name in ((loss, "median"), (share, "share")):
+                    axis.plot(line["learning_rate"], medians.loc[line.index, name], **_point(drawn))
+            best = medians.loc[line.index][line["chosen"]]
+            loss.plot(best["learning_rate"], best["median"], drawn.marker, color=drawn.colour, markersize=6)
+        joined = medians[medians["optimizer"].isin(gridded)]
+        panels.lines(loss, joined, "learning_rate", "median", styles)
+        panels.lines(share, joined, "learning_rate", "share", styles)
         loss.set_xscale("log")
         panels.logarithmic(loss, "y", limits)
         share.set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
@@ -54,29 +66,37 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         for axis in panel_row[1:]:
             axis.tick_params(labelleft=False)
     panels.name_columns(axes, schedules)
+    lost = "diverged,\nout of time" if rates["out_of_time"].any() else "diverged"
     for row, batch_size in enumerate(batch_sizes):
         axes[2 * row, 0].set_ylabel("validation loss")
-        axes[2 * row + 1, 0].set_ylabel("diverged", fontsize=6.5)
+        axes[2 * row + 1, 0].set_ylabel(lost, fontsize=6.5)
         panels.name_row(axes[2 * row, -1], f"batch size {batch_size}")
     for axis in axes[-1]:
         axis.set_xlabel("peak learning rate")
-    panels.legend(figure, styles)
-    best = rates[rates["learning_rate"] == rates["chosen"]]
-    declared = [rate for one in experiment.optimizers.values() for rate in one.learning_rates]
+    panels.legend(figure, styles, points=styles.keys() - gridded)
+    best = rates[rates["chosen"]]
+    tried = [trial.learning_rate for one in experiment.optimizers.values() for trial in trials(one)]
     facts = {
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],
-        "optimizers": len(styles),
+        "gridded": len(gridded),
+        "searched": len(styles) - len(gridded),
         "runs": int(rates["n"].sum()),
-        "diverged": int(rates["diverged"].sum()),
-        "lowest_rate": min(declared),
-        "highest_rate": max(declared),
+        **panels.all_lost(rates),
+        "lowest_rate": min(tried),
+        "highest_rate": max(tried),
         "best": [
             {"optimizer": name, "low": float(chosen.min()), "high": float(chosen.max())}
-            for name, chosen in best.groupby("optimizer", sort=False)["chosen"]
+            for name, chosen in best.groupby("optimizer", sort=False)["learning_rate"]
         ],
     }
-    lost = rates.groupby(CELL, sort=False)[["n", "diverged"]].sum().reset_index()
-    lost = lost.rename(columns={"n": "runs at all rates", "diverged": "diverged at all rates"})
-    table = best[["batch_size", *CELL[1::-1], "learning_rate", "n", "median", "lower", "upper"]].merge(lost)
+    at_all_rates = rates.groupby(CELL, sort=False)[["n", "diverged"]].sum().reset_index()
+    at_all_rates = at_all_rates.rename(columns={"n": "runs at all rates", "diverged": "diverged at all rates"})
+    table = best[["batch_size", *CELL[1::-1], *TRIAL, "n", "median", "lower", "upper"]].merge(at_all_rates)
     return panels.Drawing(figure, rates, table.sort_values("batch_size", kind="stable"), facts)
+
+
+def _point(drawn: style.Line) -> dict[str, Any]:
+    """How a trial of a search is drawn: small and pale, so that the chosen one stands out of many."""
+    look = {"color": drawn.colour, "marker": drawn.marker, "linestyle": "none"}
+    return {**look, "markersize": 3, "markeredgewidth": 0, "alpha": 0.6}

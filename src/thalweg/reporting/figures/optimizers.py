@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thalweg.analysis.choose import TRIAL
+from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
-CELL = ["optimizer", "schedule", "batch_size", "learning_rate"]
+CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
 
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
@@ -42,8 +44,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                     # A logarithmic axis has no place for zero, so its mark stands at the end of the axis.
                     below = "0" if value == 0 else f"{value:.0e}"
                     axis.annotate(below, (within, place), (7, 3), textcoords="offset points", fontsize=6.5)
-            if row.diverged:
-                text = f"{row.diverged} of {row.n} diverged"
+            text = panels.lost(row)
+            if text:
                 axis.annotate(
                     text, (0.99, place), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5
                 )
@@ -58,7 +60,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             panels.logarithmic(axis, "x", limits)
         axis.grid(axis="y", visible=False)
     labels = [
-        f"{row.optimizer}  ({row.schedule}, batch {row.batch_size}, rate {row.learning_rate:g})"
+        f"{row.optimizer}  ({row.schedule}, batch {row.batch_size}, rate {row.learning_rate:.3g})"
         for row in best.itertuples()
     ]
     axes[0, 0].set_yticks(range(len(best)), labels)
@@ -68,8 +70,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "optimizers": len(best),
         "seeds": int(best["n"].max()) if len(best) else 0,
         "interval": bool(len(best)) and bool((best["interval"] == "bootstrap").all()),
-        "diverged": int(best["diverged"].sum()),
+        **panels.all_lost(best),
         **panels.extremes(best, "final_test_loss", CELL),
     }
     columns = [f"final_{metric}{end}" for metric in metrics for end in ("", "_lower", "_upper")]
-    return panels.Drawing(figure, pd.DataFrame(parts), best[[*CELL, "n", "diverged", *columns]], facts)
+    return panels.Drawing(figure, pd.DataFrame(parts), best[[*CELL, "n", *LOST, *columns]], facts)

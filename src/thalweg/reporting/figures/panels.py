@@ -1,7 +1,7 @@
 """What the figures share: small multiples with one set of axes, one legend, one style an optimizer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from thalweg.analysis.histories import LOST
 from thalweg.reporting import style
 
 
@@ -53,10 +54,16 @@ def name_row(axis: Axes, text: str) -> None:
     axis.annotate(text, (1.03, 0.5), xycoords="axes fraction", rotation=270, va="center", ha="left")
 
 
-def legend(figure: Figure, styles: dict[str, style.Line], band: str | None = None) -> None:
-    """One legend above all panels: each line with its dash and marker, and what the band is."""
+def legend(
+    figure: Figure, styles: dict[str, style.Line], band: str | None = None, points: Collection[str] = ()
+) -> None:
+    """One legend above all panels: each line with its dash and marker, and what the band is.
+
+    `points` are the names of those that are drawn without a line.
+    """
+    dashes = {name: "none" if name in points else line.linestyle for name, line in styles.items()}
     handles: list[Any] = [
-        Line2D([], [], color=line.colour, linestyle=line.linestyle, marker=line.marker, label=name)
+        Line2D([], [], color=line.colour, linestyle=dashes[name], marker=line.marker, label=name)
         for name, line in styles.items()
     ]
     if band:
@@ -95,16 +102,23 @@ def logarithmic(axis: Axes, which: str, limits: tuple[float, float]) -> None:
         getattr(axis, f"{which}axis").set_minor_locator(NullLocator())
 
 
-def diverged(axis: Axes, rows: pd.DataFrame) -> None:
-    """Write into a panel how many runs of which optimizer diverged."""
-    lost = rows[rows["diverged"] > 0]
-    if len(lost):
-        text = "\n".join(f"{row.optimizer}: {row.diverged} of {row.n} diverged" for row in lost.itertuples())
+def lost(row: Any) -> str:
+    """How many of a row's runs diverged or were out of time; nothing where all of them finished."""
+    there = [(getattr(row, column), outcome) for column, outcome in LOST.items()]
+    return ", ".join(f"{count} of {row.n} {outcome}" for count, outcome in there if count)
+
+
+def name_lost(axis: Axes, rows: pd.DataFrame) -> None:
+    """Write into a panel how many runs of which optimizer diverged or were out of time."""
+    text = "\n".join(f"{row.optimizer}: {lost(row)}" for row in rows.itertuples() if lost(row))
+    if text:
         axis.text(0.03, 0.04, text, transform=axis.transAxes, fontsize=6, va="bottom")
 
 
 def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, style.Line], **options: Any) -> None:
     """Draw what was aggregated before, a line for each optimizer, interrupted where a value is missing."""
+    if rows.empty:
+        return
     stretch = rows[y].isna().groupby(rows["optimizer"]).cumsum()
     sns.lineplot(
         rows.assign(stretch=stretch),
@@ -122,6 +136,11 @@ def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, styl
         **options,
     )
     axis.set(xlabel="", ylabel="")
+
+
+def all_lost(rows: pd.DataFrame) -> dict[str, int]:
+    """How many runs of all rows diverged, and how many were out of time, for words about a figure."""
+    return {column: int(rows[column].sum()) for column in LOST}
 
 
 def extremes(rows: pd.DataFrame, value: str, names: list[str]) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Speeds of the library and of what it is compared with, as one table: `python bench [ROW …] [--whole]`.
+
+All ways of a row are measured in turn, in processes of their own, warmed up and on one core: medians of 5, and ratios
+with the least and the greatest of those taken in one turn. It wants an idle machine.
+"""
+
+import argparse
+import os
+import platform
+from functools import partial
+
+import digits_cnn
+import grid
+import job
+import linear_snippet
+import third_snippet
+import turns
+
+MICRO, MILLI = 1e-6, 1e-3
+NOTES = """
+thalweg: as a job does it, which draws the order of the data and records loss, metrics and diagnostics on three splits
+at up to 40 points of a run. Training only: evaluated at its beginning and its end, the order of the data made before.
+The others do nothing but train, and check nothing; JAX and PyTorch train from the same weights in the same order.
+"""
+
+
+def steps(title: str, workload, unit: float, ways=None) -> None:
+    """Time for a step of every way, all on one run of that workload."""
+    times = turns.take(workload.__name__, ways or workload.WAYS)
+    turns.table(title, {name: taken.warm for name, taken in times.items()}, unit)
+
+
+def digits() -> None:
+    for batch, number in digits_cnn.STEPS.items():
+        ways = {name: way for name, way in digits_cnn.WAYS.items() if name.endswith(f"({batch})")}
+        steps(f"digits CNN, batch {batch}, {number} steps of Adam, ms a step", digits_cnn, MILLI * number, ways)
+
+
+def first() -> None:
+    firsts = {name: [] for name in third_snippet.FIRST}
+    for _ in range(turns.ROUNDS):
+        for name in firsts:
+            taken = turns.take(third_snippet.__name__, {name: third_snippet.WAYS[name]}, rounds=0)
+            firsts[name].append(taken[name].first)
+    turns.table("first run of the third snippet, everything included, s", firsts)
+
+
+def fixed_cost() -> None:
+    print("fixed cost of a job, s (median, least to greatest)", flush=True)
+    for name, seconds in {**job.parts(), **job.whole_jobs()}.items():
+        turns.line(name, turns.statistics.median(seconds), seconds)
+
+
+def grid_of_runs(whole: bool) -> None:
+    print("grid of the third snippet, from the start of Snakemake to its tables, s (once)", flush=True)
+    taken = {}
+    for cores in (2, 1):
+        taken[cores], runs = grid.measure(cores, grid.TENTH)
+        turns.line(f"{runs:,} runs on {cores} cores", taken[cores])
+        turns.line(f"  so {grid.RUNS:,} would take, minutes", taken[cores] * grid.RUNS / runs / 60)
+    turns.line("two cores are × as fast as one", taken[1] / taken[2])
+    if whole:
+        seconds, runs = grid.measure(2, grid.WHOLE)
+        turns.line(f"{runs:,} runs on 2 cores, minutes", seconds / 60)
+
+
+def main() -> None:
+    rows = {
+        "third_snippet": partial(
+            steps, "third snippet, 2,000 steps of Adam, µs a step", third_snippet, MICRO * third_snippet.STEPS
+        ),
+        "linear_snippet": partial(
+            steps, "linear snippet, 500 steps of SGD, µs a step", linear_snippet, MICRO * linear_snippet.STEPS
+        ),
+        "digits_cnn": digits,
+        "first_run": first,
+        "job": fixed_cost,
+        "grid": grid_of_runs,
+    }
+    parser = argparse.ArgumentParser(prog="python bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(rows)}; all of them if none is named")
+    parser.add_argument("--whole", action="store_true", help="train the whole grid of 50,000 runs too")
+    asked = parser.parse_args()
+    unknown = set(asked.rows) - rows.keys()
+    if unknown:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+    rows["grid"] = partial(grid_of_runs, asked.whole)
+    load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    print(f"{platform.machine()}, {os.cpu_count()} cores{load}")
+    turns.heading()
+    for name in asked.rows or rows:
+        rows[name]()
+    print(NOTES.strip())
+
+
+if __name__ == "__main__":
+    main()
