@@ -19,28 +19,38 @@ TRIAL = ["learning_rate", "hyperparameters"]
 def rates(tuning: pd.DataFrame) -> pd.DataFrame:
     """A row a cell and trial: n, diverged, out of time, median and quartiles of the final validation loss.
 
-    `tuning` holds the tuning runs as histories.counting_lost gives them.
+    `steps_to_target` is the median of the steps that runs took to a target at which they end, infinite for one that did
+    not come there. `tuning` holds the tuning runs as histories.counting_lost gives them.
     """
     rows = []
     for key, group in tuning.groupby([*CELL, *TRIAL], sort=False):
         lower, median, upper = intervals.quartiles(group["final_validation_loss"].to_numpy())
-        rows.append((*key, len(group), *histories.lost(group).values(), median, lower, upper))
-    names = [*CELL, *TRIAL, "n", *histories.LOST, "median", "lower", "upper"]
+        there = group["ended_at"].astype(float).where(group["outcome"] == "reached target", math.inf)
+        steps = intervals.quartiles(there.to_numpy())[1]
+        rows.append((*key, len(group), *histories.lost(group).values(), median, lower, upper, steps))
+    names = [*CELL, *TRIAL, "n", *histories.LOST, "median", "lower", "upper", "steps_to_target"]
     return pd.DataFrame(rows, columns=names)
 
 
 def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
     """A row a cell, in grid order: the trial with the lowest median final validation loss, ties to the smaller rate.
 
-    Medians below histories.RESOLUTION tie; `validation_loss` is the median as measured.
+    Medians below histories.RESOLUTION tie; `validation_loss` is the median as measured. Runs that end at a target all
+    have the loss that they were to have: there the fewest steps to it come first.
     """
     ranked = by_rate.assign(resolved=histories.resolved(by_rate["median"]))
-    chosen = ranked.sort_values([*CELL, "resolved", *TRIAL]).drop_duplicates(CELL).drop(columns="resolved")
+    chosen = (
+        ranked.sort_values([*CELL, "steps_to_target", "resolved", *TRIAL])
+        .drop_duplicates(CELL)
+        .drop(columns="resolved")
+    )
     chosen["edge"] = [
         _edge(rate, experiment.optimizers[name].learning_rates)
         for name, rate in zip(chosen["optimizer"], chosen["learning_rate"], strict=True)
     ]
-    chosen = chosen.rename(columns={"median": "validation_loss", "n": "runs"}).drop(columns=["lower", "upper"])
+    chosen = chosen.rename(columns={"median": "validation_loss", "n": "runs"}).drop(
+        columns=["lower", "upper", "steps_to_target"]
+    )
     return histories.in_grid_order(chosen, experiment, ["problem", "optimizer", "batch_size", "schedule"])
 
 

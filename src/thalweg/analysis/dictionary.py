@@ -65,6 +65,7 @@ SPECIFIC = {
         "median": ("", "median over tuning seeds of the final validation loss; a run that did not finish is infinite"),
         "lower": ("", "first quartile of the same"),
         "upper": ("", "third quartile of the same"),
+        "steps_to_target": ("steps", "median of the steps to a target at which runs end; infinite where they do not"),
     },
     "comparisons": {
         "factor": ("", "the axis of the grid whose levels are compared"),

@@ -25,6 +25,7 @@ COMPUTING_MODULES = (
     "schedules",
     "hyperparameters",
     "optimizers",
+    "packing",
     "steps",
     "evaluation",
     "records",

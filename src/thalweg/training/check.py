@@ -181,3 +181,4 @@ def named_class(named: Any, library: Any, base: type, also: set[str]) -> tuple[A
 
 if __name__ == "__main__":
     main()
+    settings.leave()

@@ -44,7 +44,7 @@ def totals_of(problem: Problem, instance: Instance) -> Totals:
         return [tf.zeros([]), tf.zeros([]), *map(tf.constant, beginning)]
 
     def add(state: State, totals: Tensors, piece: Split) -> Tensors:
-        loss, predictions, _ = steps.forward(model, loss_function, state, piece, training=False)
+        loss, predictions, _ = steps.forward(model, loss_function, steps.opened(instance, state), piece, training=False)
         count = tf.cast(tf.shape(piece.y)[0], tf.float32)
         added, held = [totals[0] + tf.cast(loss, tf.float32) * count, totals[1] + count], totals[2:]
         for name, metric in metrics.items():
@@ -68,7 +68,6 @@ def evaluate_of(problem: Problem, instance: Instance, horizon: Horizon, noise: b
     splits, probes) -> a record, float32, shape (columns,)."""
     evaluation = totals_of(problem, instance)
     gradient = steps.gradient_of(problem, instance)
-    model, optimizer = instance.model, instance.optimizer
 
     def over(state: State, split: Split) -> tf.Tensor:
         """Loss and metrics of a split, in pieces where it is large."""
@@ -121,10 +120,10 @@ def evaluate_of(problem: Problem, instance: Instance, horizon: Horizon, noise: b
     ) -> tf.Tensor:
         # What training would leave if it ended here: with an averaging optimizer that is the average.
         left = state._replace(
-            trainable=optimizers.finalize(optimizer, model.trainable_variables, state.trainable, state.optimizer)
+            trainable=optimizers.finalize(instance.optimizer, instance.variables, state.trainable, state.optimizer)
         )
         values = [over(left, split) for split in splits.values()]
-        values += [tf.cast(tf.reshape(steps.predict(model, left, x), [-1]), tf.float32) for x in probes]
+        values += [tf.cast(tf.reshape(steps.predict(instance, left, x), [-1]), tf.float32) for x in probes]
         values.append(tf.stack(diagnostics(before, state.trainable, gradients)))
         if noise:
             values.append(tf.stack(noise_of(state, examples, opening)))

@@ -89,13 +89,26 @@ def loop_of(
                 ended_at=tf.where(mine, carried.step, carried.ended_at),
             )
 
+        def held(carried: Carried, state: State) -> State:
+            """The new state, but in lanes that have ended the one before."""
+            if lanes == 1:
+                return state
+            mine = tf.equal(carried.outcome, GOING)
+            kept: State = tf.nest.map_structure(
+                lambda new, old: tf.where(tf.reshape(mine, [lanes, *(1 for _ in new.shape[1:])]), new, old),
+                state,
+                carried.state,
+            )
+            return kept
+
         def advance(size: int, carried: Carried) -> Carried:
             """Train on the next `size` examples."""
             begin = [*(0 for _ in shape), carried.used]
             rows = tf.slice(order, begin, [*shape, size])
             batch = examples.each(lambda array: tf.gather(array, rows))
             step = update(carried.state, batch, rates[..., carried.step], searched)
-            taken = Carried(step.state, carried.step + 1, carried.used + size, step.loss, step.gradients, *carried[5:])
+            state = held(carried, step.state)
+            taken = Carried(state, carried.step + 1, carried.used + size, step.loss, step.gradients, *carried[5:])
             return now(taken, ~tf.math.is_finite(step.loss), DIVERGED)
 
         def segment(index: tf.Tensor, carried: Carried, rows: tf.TensorArray) -> Any:

@@ -60,7 +60,7 @@ class Source:
     examples: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """A model with its data.
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from thalweg.grid.experiment import Experiment, ProblemGrid, nearest, plain
 from thalweg.training import evaluation, records, steps
 from thalweg.training import problem as problems
+from thalweg.training.loop import each_lane
 from thalweg.training.problem import Problem, Source, Split, pieces
 
 RANDOM = ("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle", "RandomGamma", "Multinomial")
@@ -107,6 +108,8 @@ def grid_mistakes(experiment: Experiment, name: str, problem: Problem) -> Iterat
             f"problems.{name}.target: {grid.target.column} is not recorded{nearest(grid.target.column, columns)}; "
             f"there are {', '.join(columns)}"
         )
+    if grid.lanes > 1 and grid.precision != "float32" and not grid.xla:
+        yield f"problems.{name}.lanes: without XLA, runs in {grid.precision} differ when stacked; write xla: true"
     if not problem.in_memory:
         if grid.lanes > 1:
             yield f"problems.{name}.lanes: runs on a Source cannot be stacked; leave lanes out"
@@ -182,23 +185,30 @@ def compilation_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
     instance = steps.instantiate(problem, "SGD", {}, 1)
     update, totals = steps.update_of(problem, instance), evaluation.totals_of(problem, instance)
     batch = steps.first_examples(problem.train).each(tf.convert_to_tensor)
+    state = tf.nest.map_structure(tf.constant, steps.packed(instance, instance.state))
+    if grid.lanes > 1:  # two show what all would
+        state, batch = tf.nest.map_structure(
+            lambda part: part if part is None else tf.stack([part] * 2), (state, batch)
+        )
 
     def once(state: Any, batch: Any) -> Any:
-        split = Split(*batch)
-        step = update(steps.State(*state), split, tf.constant(0.0), [])
-        return step.loss, totals.results(totals.add(step.state, totals.zeros(), split))
+        step = update(state, batch, tf.constant(0.0), [])
+        return step.loss, totals.results(totals.add(step.state, totals.zeros(), batch))
+
+    once_in_lanes = each_lane(once, grid.lanes)
 
     try:
-        traced = tf.function(once, autograph=False).get_concrete_function(tuple(instance.state), tuple(batch))
+        traced = tf.function(once_in_lanes, autograph=False).get_concrete_function(state, batch)
     except Exception as error:
-        yield f"the compiled program cannot take the model{culprits(instance.model, False)}: {plain(error)}"
+        stacked = f" in {grid.lanes} lanes; leave lanes out" if grid.lanes > 1 else ""
+        yield f"the compiled program cannot take the model{culprits(instance.model, False)}{stacked}: {plain(error)}"
         return
     found = [*hidden(traced.graph)]
     yield from found
     if found or not grid.xla:
         return
     try:
-        tf.function(once, jit_compile=True, autograph=False)(tuple(instance.state), tuple(batch))
+        tf.function(once_in_lanes, jit_compile=True, autograph=False)(state, batch)
     except Exception as error:
         yield (
             f"XLA cannot compile the model{culprits(instance.model, True)}; write xla: false beside it in the "

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from thalweg.grid.experiment import Target
 from thalweg.grid.runs import Horizon
-from thalweg.training import records
+from thalweg.training import records, steps
 from thalweg.training.loop import Carried, loop_of
 from thalweg.training.problem import Problem
 from thalweg.training.records import GOING
@@ -62,7 +62,7 @@ def compile_program(
     start = hopeless(instance, horizon)
     if lanes > 1:
         start = stack([start] * lanes)
-    beginning = at_the_beginning(start[0], [] if lanes == 1 else [lanes])
+    beginning = at_the_beginning(steps.packed(instance, start[0], lanes), [] if lanes == 1 else [lanes])
     arguments = (beginning, *start[1:], tf.constant(0), tf.constant(0))
     loop = loop_of(problem, instance, horizon, plan, target, noise, lanes)
 
@@ -82,7 +82,7 @@ def compile_program(
         deadline: float = np.inf,
         tell: Callable[[float], None] = lambda share: None,
     ) -> Any:
-        carried: Any = beginning._replace(state=state)
+        carried: Any = beginning._replace(state=steps.packed(instance, state, lanes))
         given = tensors((order, rates, start[-1] if hyperparameters is None else hyperparameters))
         rows = np.zeros([len(plan), *beginning.loss.shape, len(records.columns(problem, noise)) + 1], np.float32)
         for first, last in slices.of_a_run():
@@ -95,7 +95,8 @@ def compile_program(
         points = plan[:, :2].sum(1).cumsum()[evaluated]
         found = [
             records.ended(points, of_lane[evaluated], horizon.steps, int(carried.step), outcome, ended_at, final)
-            for of_lane, outcome, ended_at, final in lanes_of(rows, carried)
+            for of_lane, outcome, ended_at, left in lanes_of(rows, carried)
+            for final in [steps.opened(instance, left)]
         ]
         return found if lanes > 1 else found[0]
 

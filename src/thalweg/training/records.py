@@ -75,16 +75,20 @@ def ended(
     return Trajectory(points[there], rows[:, :-1], rows[:, -1], name, ended_at, state)
 
 
+CUTS = 64
+"""Into how many parts a run is cut at least, so that a call of the program need not last long."""
+
+
 def segments(steps_per_epoch: int, steps: int, partial: bool, evaluation_steps: Sequence[int]) -> np.ndarray:
     """A run as rows (full batches, partial batches, evaluations): int32, shape (segments, 3).
 
-    Where every epoch ends with a `partial` batch, that is a row's last. An evaluation has a row for the step before
-    it, so that the state at the row's beginning is that before this step.
+    Where every epoch ends with a `partial` batch, that is a row's last. An evaluation has a row for the one step before
+    it, so that the weights at the row's beginning are those before this step.
     """
     epoch_ends = set(range(steps_per_epoch, steps + 1, steps_per_epoch)) if partial else set()
-    before = {step - 1 for step in evaluation_steps if step > 0}
+    cuts = range(-(-steps // CUTS), steps, -(-steps // CUTS))
     rows, start = [], 0
-    for end in sorted({*evaluation_steps, *(before - {0}), *epoch_ends}):
+    for end in sorted({*evaluation_steps, *(step - 1 for step in evaluation_steps if step > 1), *epoch_ends, *cuts}):
         ends_partial = end in epoch_ends
         rows.append((end - start - ends_partial, ends_partial, end in evaluation_steps))
         start = end

@@ -2,6 +2,7 @@
 comparisons are paired."""
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ def derive(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose} {seed}".encode()).digest()[:4], "big") >> 1
 
 
+@lru_cache(maxsize=16)
 def data_order(seed: int, examples: int, epochs: int, kept: int | None = None, fixed: bool = False) -> np.ndarray:
     """The examples in the order in which they are used: int32, shape (epochs × kept,).
 
@@ -19,4 +21,6 @@ def data_order(seed: int, examples: int, epochs: int, kept: int | None = None, f
     """
     random = np.random.Generator(np.random.PCG64(derive(seed, "data order")))
     orders = [random.permutation(examples) for _ in range(1 if fixed else epochs)]
-    return np.concatenate([order[:kept] for order in (orders * epochs if fixed else orders)]).astype(np.int32)
+    order = np.concatenate([order[:kept] for order in (orders * epochs if fixed else orders)]).astype(np.int32)
+    order.setflags(write=False)  # it is remembered for the seed's other runs
+    return order

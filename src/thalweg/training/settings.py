@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 SET = {
     "KERAS_BACKEND": "tensorflow",
@@ -56,3 +57,10 @@ def _absent(*names: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def leave() -> NoReturn:
+    """End the process, whose work is done and written, without taking TensorFlow down first: that takes a second."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

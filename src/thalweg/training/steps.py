@@ -1,20 +1,22 @@
 """What one step and one evaluation compute, as functions of a run's state that change nothing themselves."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 from keras.src.losses.losses import LossFunctionWrapper
 
-from thalweg.training import optimizers, seeds
+from thalweg.training import optimizers, packing, seeds
 from thalweg.training.problem import Problem, Source, Split, pieces
 
 Tensors = list[tf.Tensor]
 
 
 class State(NamedTuple):
-    """What training changes: arrays or tensors, in the order of the model's and the optimizer's variables."""
+    """What training changes: arrays or tensors, in the order of the model's and the optimizer's variables. While it
+    trains, the trainable ones may be packed into one vector."""
 
     trainable: list[Any]
     non_trainable: list[Any]
@@ -22,11 +24,12 @@ class State(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """A model and its optimizer as a seed draws them, and the searched hyperparameters that the optimizer was built
-    with."""
+    """A model and its optimizer as a seed draws them; `variables` are those that the optimizer updates, the model's own
+    or one that packs them all; `searched` are the hyperparameters that are searched, as the optimizer was built."""
 
     model: keras.Model
     optimizer: keras.Optimizer
+    variables: list[keras.Variable]
     state: State
     searched: dict[str, float]
 
@@ -51,13 +54,51 @@ def instantiate(
     searched: dict[str, float] | None = None,
 ) -> Instance:
     """Build the model with the initial weights that `seed` draws, and an optimizer of that class for it."""
+    searched = searched or {}
+    made = optimizers.find_class(optimizer, keras.optimizers)
+    every_gradient = connected(problem)
     keras.utils.set_random_seed(seeds.derive(seed, "initial weights"))
+    model = built(problem)
+    variables = model.trainable_variables
+    if every_gradient and packing.suits(made, arguments.keys() | searched.keys(), variables):
+        variables = [keras.Variable(packing.pack([variable.numpy() for variable in variables]))]
+    constructed = optimizers.build(optimizer, arguments, variables, searched)
+    held = State(model.trainable_variables, model.non_trainable_variables, optimizers.state(constructed))
+    return Instance(model, constructed, variables, State(*([v.numpy() for v in group] for group in held)), searched)
+
+
+def built(problem: Problem) -> keras.Model:
     model = problem.model()
     if not model.built:
         model(first_examples(problem.train).x)
-    built = optimizers.build(optimizer, arguments, model.trainable_variables, searched or {})
-    variables = State(model.trainable_variables, model.non_trainable_variables, optimizers.state(built))
-    return Instance(model, built, State(*([v.numpy() for v in group] for group in variables)), searched or {})
+    return model
+
+
+@cache
+def connected(problem: Problem) -> bool:
+    """Whether every trainable weight has a part in the loss; Keras's optimizers leave alone those that have none."""
+    model = built(problem)
+    trainable, rest = ([v.value for v in group] for group in (model.trainable_variables, model.non_trainable_variables))
+    values = State(trainable, rest, [])
+    with tf.GradientTape() as tape:
+        tape.watch(values.trainable)
+        loss, _, _ = forward(model, loss_of(problem), values, first_examples(problem.train), training=True)
+    return None not in tape.gradient(loss, values.trainable)
+
+
+def packed(instance: Instance, state: State, lanes: int = 1) -> State:
+    """The state as it is trained."""
+    if len(instance.variables) == len(state.trainable):
+        return state
+    return state._replace(trainable=[packing.pack(state.trainable, lanes)])
+
+
+def opened(instance: Instance, state: State) -> State:
+    """A state as it is trained, with the values of the model's own variables."""
+    own = instance.model.trainable_variables
+    if len(state.trainable) == len(own):
+        return state
+    return state._replace(trainable=packing.unpack(state.trainable[0], own))
 
 
 def first_examples(split: Split | Source) -> Split:
@@ -82,8 +123,9 @@ def forward(
     return tf.add_n([value, *penalties]), predictions, non_trainable
 
 
-def predict(model: keras.Model, state: State, x: Any) -> tf.Tensor:
-    return model.stateless_call(state.trainable, state.non_trainable, x, **_mode(model, False))[0]
+def predict(instance: Instance, state: State, x: Any) -> tf.Tensor:
+    own, model = opened(instance, state), instance.model
+    return model.stateless_call(own.trainable, own.non_trainable, x, **_mode(model, False))[0]
 
 
 def _mode(model: keras.Model, training: bool) -> dict[str, bool]:
@@ -93,28 +135,31 @@ def _mode(model: keras.Model, training: bool) -> dict[str, bool]:
 
 def gradient_of(problem: Problem, instance: Instance) -> Callable[[State, Split], tuple[tf.Tensor, Tensors, Tensors]]:
     """(state, batch) -> loss, gradients (None where a weight has no part in the loss), non-trainable state."""
-    model, optimizer, loss_function = instance.model, instance.optimizer, loss_of(problem)
+    optimizer, loss_function = instance.optimizer, loss_of(problem)
 
     def gradient(state: State, batch: Split) -> tuple[tf.Tensor, Tensors, Tensors]:
+        own = opened(instance, state)
         with tf.GradientTape() as tape:
-            tape.watch(state.trainable)
-            loss, _, non_trainable = forward(model, loss_function, state, batch, training=True)
+            tape.watch(own.trainable)
+            loss, _, non_trainable = forward(instance.model, loss_function, own, batch, training=True)
             scaled = optimizer.scale_loss(loss)
         # An embedding's gradient comes as the rows that were looked up, which XLA cannot gather into one.
-        found = tape.gradient(scaled, state.trainable)
-        return loss, [one if one is None else tf.convert_to_tensor(one) for one in found], non_trainable
+        found = [one if one is None else tf.convert_to_tensor(one) for one in tape.gradient(scaled, own.trainable)]
+        if len(state.trainable) < len(found):
+            found = [tf.concat([tf.reshape(one, [-1]) for one in found], 0)]
+        return loss, found, non_trainable
 
     return gradient
 
 
 def update_of(problem: Problem, instance: Instance) -> Update:
     """The step of training: forward, gradient, and the optimizer's own update."""
-    model, optimizer, gradient = instance.model, instance.optimizer, gradient_of(problem, instance)
+    optimizer, variables, gradient = instance.optimizer, instance.variables, gradient_of(problem, instance)
 
     def update(state: State, batch: Split, rate: tf.Tensor, hyperparameters: Tensors) -> Step:
         loss, gradients, non_trainable = gradient(state, batch)
         trainable, slots = optimizers.step(
-            optimizer, gradients, rate, model.trainable_variables, state.trainable, state.optimizer, hyperparameters
+            optimizer, gradients, rate, variables, state.trainable, state.optimizer, hyperparameters
         )
         return Step(
             State(trainable, non_trainable, slots), tf.cast(loss, tf.float32), filled(gradients, state.trainable)
@@ -123,9 +168,9 @@ def update_of(problem: Problem, instance: Instance) -> Update:
     return update
 
 
-def filled(gradients: Sequence[tf.Tensor | None], weights: Tensors) -> Tensors:
+def filled(gradients: Sequence[tf.Tensor | None], values: Tensors) -> Tensors:
     """The gradients, zero for a weight that has no part in the loss."""
-    return [tf.zeros_like(w) if g is None else g for g, w in zip(gradients, weights, strict=True)]
+    return [tf.zeros_like(w) if g is None else g for g, w in zip(gradients, values, strict=True)]
 
 
 def norm(values: Sequence[tf.Tensor]) -> tf.Tensor:

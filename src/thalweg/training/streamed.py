@@ -67,12 +67,11 @@ def compile_streamed(
     step = compiled(lambda state, batch, rate, searched: update(state, Split(*batch), rate, tf.unstack(searched)))
     add = compiled(lambda state, so_far, piece: totals.add(state, so_far, Split(*piece)))
     results = compiled(totals.results)
-    model, optimizer = instance.model, instance.optimizer
 
     @compiled  # type: ignore[untyped-decorator]
     def left(state: State) -> State:
         """What training would leave if it ended here."""
-        weights = optimizers.finalize(optimizer, model.trainable_variables, state.trainable, state.optimizer)
+        weights = optimizers.finalize(instance.optimizer, instance.variables, state.trainable, state.optimizer)
         return state._replace(trainable=weights)
 
     @compiled  # type: ignore[untyped-decorator]
@@ -89,7 +88,7 @@ def compile_streamed(
         final = left(state)
         values = [over(final, split) for split in problem.splits.values()]
         if problem.probe is not None:
-            values.append(tf.reshape(steps.predict(model, final, problem.probe.x), [-1]))
+            values.append(tf.reshape(steps.predict(instance, final, problem.probe.x), [-1]))
         values.append(diagnostics(before, state.trainable, gradients))
         return np.concatenate([np.asarray(value, np.float32) for value in values])
 
@@ -105,7 +104,7 @@ def compile_streamed(
         tell: Callable[[float], None] = lambda share: None,
     ) -> Trajectory:
         given = tf.constant(searched if hyperparameters is None else hyperparameters)
-        state = tf.nest.map_structure(tf.constant, state)
+        state = tf.nest.map_structure(tf.constant, steps.packed(instance, state))
         rows = np.zeros([len(points), len(names) + 1], np.float32)
         outcome, taken, loss, before = GOING, 0, np.nan, state.trainable
         gradients = [tf.zeros_like(value) for value in state.trainable]
@@ -129,7 +128,7 @@ def compile_streamed(
             taken += 1
             if not np.isfinite(loss):
                 outcome = DIVERGED
-        final = tf.nest.map_structure(lambda tensor: tensor.numpy(), state)
+        final = steps.opened(instance, tf.nest.map_structure(lambda tensor: tensor.numpy(), state))
         return records.ended(np.array(points), rows, horizon.steps, taken, outcome, taken, final)
 
     return run

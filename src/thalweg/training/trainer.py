@@ -2,14 +2,16 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from thalweg import provenance, store
 from thalweg.grid.experiment import Experiment, ProblemGrid
-from thalweg.grid.runs import Horizon, Run
+from thalweg.grid.runs import Horizon, Hyperparameters, Run
 from thalweg.progress import Reporter
 from thalweg.training import optimizers, program, records, schedules, seeds, steps, streamed
 from thalweg.training import problem as problems
@@ -18,16 +20,20 @@ from thalweg.training.problem import Problem
 Identity = dict[str, Any]
 
 
+InstanceOf = Callable[[Hyperparameters, int], steps.Instance]
+"""(what a search drew, seed) -> the model and optimizer that they make"""
+
+
 class Compiled(NamedTuple):
-    """A program, and by seed what it begins with."""
+    """A program, with what was drawn for the run that it was traced for."""
 
     program: program.Program
-    instances: dict[int, steps.Instance]
+    drawn: Hyperparameters
+    optimizer: keras.Optimizer
 
     def serves(self, run: Run) -> bool:
-        """Whether the program, traced with the first instance, is right for what was drawn for a run."""
-        traced = next(iter(self.instances.values()))
-        return optimizers.serves(traced.optimizer, dict(run.hyperparameters))
+        """Whether it is right for what was drawn for another run too."""
+        return optimizers.serves(self.optimizer, dict(run.hyperparameters))
 
 
 def train(
@@ -35,7 +41,7 @@ def train(
 ) -> Iterator[tuple[Run, store.Record]]:
     """Train runs of one problem and optimizer, given with their identities."""
     one, its = next(iter(missing.items()))
-    grid = experiment.problems[one.problem]
+    grid, optimizer = experiment.problems[one.problem], experiment.optimizers[one.optimizer]
     with reporter.spending("starting"):
         problem, _ = problems.load(experiment.directory, one.problem)
         if problem.in_memory and problems.data_digest(problem) != its["data"]:
@@ -44,18 +50,25 @@ def train(
                 f"snakemake --forcerun check_problem, and if they are drawn at random, give them a seed"
             )
         captured = provenance.capture(experiment.directory)
+
+    @cache
+    def instance_of(drawn: Hyperparameters, seed: int) -> steps.Instance:
+        return steps.instantiate(problem, optimizer.class_name, optimizer.arguments, seed, dict(drawn))
+
     for batch_size in sorted({run.batch_size for run in missing}):
         group = [run for run in missing if run.batch_size == batch_size]
-        horizon = horizon_of(grid, problem, batch_size)
+        horizon = Horizon(problem.train.examples, batch_size, grid.epochs, grid.drop_remainder)
+        evaluation_steps = missing[group[0]]["evaluation_steps"]
         with reporter.spending("compiling"):
-            programs = compile_programs(experiment, problem, horizon, group, missing)
+            programs = compile_programs(problem, grid, horizon, group, evaluation_steps, instance_of)
             shares = {run.schedule: table_of(missing[run], horizon) for run in group}
         for compiled, served in programs:
             for pack in (served[first : first + grid.lanes] for first in range(0, len(served), grid.lanes)):
                 began = time.perf_counter()
                 with reporter.spending("training"):
                     rates = [schedules.applied(shares[run.schedule], run.learning_rate) for run in pack]
-                    found = train_pack(compiled, pack, rates, problem, grid, horizon, reporter)
+                    states = [instance_of(compiled.drawn, run.seed).state for run in pack]
+                    found = train_pack(compiled.program, pack, states, rates, problem, grid, horizon, reporter)
                 seconds = (time.perf_counter() - began) / len(pack)
                 for run, applied, trajectory in zip(pack, rates, found, strict=True):
                     what = missing[run]
@@ -74,10 +87,6 @@ def train(
                     )
 
 
-def horizon_of(grid: ProblemGrid, problem: Problem, batch_size: int) -> Horizon:
-    return Horizon(problem.train.examples, batch_size, grid.epochs, grid.drop_remainder)
-
-
 def table_of(what: Identity, horizon: Horizon) -> np.ndarray:
     schedule = what["schedule"]
     return schedules.table(schedule["class"], schedule["arguments"], horizon.steps, schedule.get("warmup", 0))
@@ -88,7 +97,12 @@ def measures_noise(grid: ProblemGrid) -> bool:
 
 
 def compile_programs(
-    experiment: Experiment, problem: Problem, horizon: Horizon, runs: Iterable[Run], identities: dict[Run, Identity]
+    problem: Problem,
+    grid: ProblemGrid,
+    horizon: Horizon,
+    runs: Iterable[Run],
+    evaluation_steps: Sequence[int],
+    instance_of: InstanceOf,
 ) -> list[tuple[Compiled, list[Run]]]:
     """The programs that runs of one batch size need, each with those that it serves: one, but where what is searched
     shapes the program itself."""
@@ -96,35 +110,30 @@ def compile_programs(
     for run in runs:
         served = next((served for compiled, served in programs if compiled.serves(run)), None)
         if served is None:
-            served = []
-            programs.append((compile_one(experiment, problem, horizon, run, identities[run]), served))
+            served, instance = [], instance_of(run.hyperparameters, run.seed)
+            made = compile_one(problem, grid, horizon, evaluation_steps, instance)
+            programs.append((Compiled(made, run.hyperparameters, instance.optimizer), served))
         served.append(run)
     for compiled, served in programs:
-        for seed in sorted({run.seed for run in served} - compiled.instances.keys()):
-            compiled.instances[seed] = instantiate(experiment, problem, served[0], seed)
+        for run in served:
+            instance_of(compiled.drawn, run.seed)
     return programs
 
 
-def instantiate(experiment: Experiment, problem: Problem, run: Run, seed: int) -> steps.Instance:
-    optimizer = experiment.optimizers[run.optimizer]
-    return steps.instantiate(problem, optimizer.class_name, optimizer.arguments, seed, dict(run.hyperparameters))
-
-
-def compile_one(experiment: Experiment, problem: Problem, horizon: Horizon, run: Run, what: Identity) -> Compiled:
-    grid, instance = experiment.problems[run.problem], instantiate(experiment, problem, run, run.seed)
+def compile_one(
+    problem: Problem, grid: ProblemGrid, horizon: Horizon, evaluation_steps: Sequence[int], instance: steps.Instance
+) -> program.Program:
     target = grid.target if grid.end_at_target else None
-    common = (problem, instance, horizon, what["evaluation_steps"], grid.xla)
-    if problem.in_memory:
-        noise = measures_noise(grid)
-        compiled = program.compile_program(*common, target=target, noise=noise, lanes=grid.lanes)
-    else:
-        compiled = streamed.compile_streamed(*common, target=target)
-    return Compiled(compiled, {run.seed: instance})
+    common = (problem, instance, horizon, evaluation_steps, grid.xla)
+    if not problem.in_memory:
+        return streamed.compile_streamed(*common, target=target)
+    return program.compile_program(*common, target=target, noise=measures_noise(grid), lanes=grid.lanes)
 
 
 def train_pack(
-    compiled: Compiled,
+    compiled: program.Program,
     pack: Sequence[Run],
+    states: Sequence[steps.State],
     rates: Sequence[np.ndarray],
     problem: Problem,
     grid: ProblemGrid,
@@ -133,20 +142,19 @@ def train_pack(
 ) -> list[records.Trajectory]:
     """Train as many runs as there are lanes, or fewer: what is missing of a pack is its last run again."""
     starts: list[Any] = []
-    for run, rate in zip(pack, rates, strict=True):
+    for run, state, rate in zip(pack, states, rates, strict=True):
         fixed = grid.data_order == "fixed"
         order: Any = (
             seeds.data_order(run.seed, horizon.examples, horizon.epochs, horizon.examples_per_epoch, fixed)
             if problem.in_memory
             else streamed.batches(problem, horizon, run.seed, fixed)
         )
-        values = np.array([value for _, value in run.hyperparameters], np.float64)
-        starts.append((compiled.instances[run.seed].state, order, rate, values))
+        starts.append((state, order, rate, np.array([value for _, value in run.hyperparameters], np.float64)))
     deadline = time.monotonic() + grid.time_limit if grid.time_limit else np.inf
     if grid.lanes > 1:
         starts += starts[-1:] * (grid.lanes - len(starts))
     state, order, rate, values = program.stack(starts) if grid.lanes > 1 else starts[0]
-    found = compiled.program(state, order, rate, values, deadline, reporter.within)
+    found = compiled(state, order, rate, values, deadline, reporter.within)
     return found[: len(pack)] if grid.lanes > 1 else [found]
 
 

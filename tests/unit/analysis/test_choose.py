@@ -19,6 +19,7 @@ def tuned(losses: dict[float, list[float]]) -> pd.DataFrame:
             "learning_rate": rate,
             "hyperparameters": "{}",
             "outcome": "finished" if np.isfinite(loss) else "diverged",
+            "ended_at": 5,
         }
         | {"final_validation_loss": loss}
         for rate, of_rate in losses.items()
@@ -51,6 +52,16 @@ def test_a_diverged_run_counts_as_infinite_and_is_not_dropped(experiment):
     assert (only["learning_rate"], only["diverged"]) == (0.01, 0)
     only = chosen_rate(experiment, {0.01: [3, 3, 3], 0.1: [1, 2, np.inf]})
     assert (only["learning_rate"], only["validation_loss"], only["diverged"]) == (0.1, 2.0, 1)
+
+
+def test_where_runs_end_at_their_target_the_fewest_steps_to_it_win(experiment):
+    runs = tuned({0.01: [0.1, 0.1, 0.1], 0.1: [0.3, 0.3, 0.3], 0.3: [0.2, 0.2, 0.2]})
+    runs["outcome"] = ["reached target"] * 6 + ["reached target", "finished", "finished"]
+    runs["ended_at"] = [90, 90, 10, 50, 20, 60, 1, 100, 100]
+    by_rate = rates(runs).set_index("learning_rate")
+    assert by_rate["steps_to_target"].to_dict() == {0.01: 90, 0.1: 50, 0.3: np.inf}
+    (only,) = as_json(choose(experiment, by_rate.reset_index()))
+    assert only["learning_rate"] == 0.1
 
 
 def test_ties_go_to_the_smaller_rate(experiment):
