@@ -3,7 +3,7 @@
 # make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
 # make bench    speeds, measured in turn with what they are compared with (ROWS=job for one row); wants an idle machine,
 #               and 6 GB for PyTorch and JAX in .venv-bench
-# make lock     choose versions anew and write them to requirements.lock
+# make lock     choose versions anew and write them to the two lock files
 
 EXPERIMENT ?= article
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -39,6 +39,8 @@ bench: $(INSTALLED) .venv-bench/installed
 lock:
 	uv pip compile pyproject.toml --group test --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock
+	uv pip compile --group bench --universal --python-version 3.11 --fork-strategy fewest \
+		--generate-hashes --no-header --no-annotate --upgrade --output-file requirements-bench.lock
 	$(BIN)/python workflow/conda.py
 
 $(INSTALLED): requirements.lock pyproject.toml
