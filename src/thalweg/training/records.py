@@ -75,8 +75,9 @@ def ended(
     return Trajectory(points[there], rows[:, :-1], rows[:, -1], name, ended_at, state)
 
 
-CUTS = 64
-"""Into how many parts a run is cut at least, so that a call of the program need not last long."""
+CUTS, SHORTEST = 64, 16
+"""Into how many parts a run is cut at least, so that a call of the program need not last long, and how many steps such
+a part has at least."""
 
 
 def segments(steps_per_epoch: int, steps: int, partial: bool, evaluation_steps: Sequence[int]) -> np.ndarray:
@@ -86,7 +87,8 @@ def segments(steps_per_epoch: int, steps: int, partial: bool, evaluation_steps: 
     it, so that the weights at the row's beginning are those before this step.
     """
     epoch_ends = set(range(steps_per_epoch, steps + 1, steps_per_epoch)) if partial else set()
-    cuts = range(-(-steps // CUTS), steps, -(-steps // CUTS))
+    every = max(SHORTEST, -(-steps // CUTS))
+    cuts = range(every, steps, every)
     rows, start = [], 0
     for end in sorted({*evaluation_steps, *(step - 1 for step in evaluation_steps if step > 1), *epoch_ends, *cuts}):
         ends_partial = end in epoch_ends

@@ -35,7 +35,8 @@ def start_tensorflow(device: str = "cpu", threads: int = 1, precision: str = "fl
         import keras
         import tensorflow as tf
 
-    # It would write x·c·y another way in one program than in the next, and so with other bits than Keras's own.
+    # TensorFlow would write x·c·y as c·(x·y) where it sees that c is constant, and sees it in one program and not in
+    # another. So it departs by 4e-6 from itself within 200 steps with weight decay, Muon and global_clipnorm.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)

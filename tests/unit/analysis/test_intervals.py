@@ -33,13 +33,14 @@ def test_two_diverged_runs_of_ten_are_cut_and_a_third_makes_the_mean_infinite():
     assert intervals.interquartile_mean(three) == np.inf
 
 
-def test_bootstrap_interval_agrees_with_scipys_percentile_bootstrap():
+def test_bootstrap_interval_agrees_with_scipys_percentile_bootstrap_at_a_level_that_makes_up_for_few_seeds():
     ours = intervals.interquartile_mean_interval(SAMPLE)
     theirs = stats.bootstrap(
         (SAMPLE,),
         lambda x, axis: stats.trim_mean(x, 0.25, axis=axis),
         n_resamples=50_000,
         method="percentile",
+        confidence_level=2 * stats.norm.cdf(1.959964 * np.sqrt(10 / 9)) - 1,
         rng=np.random.default_rng(1),
     ).confidence_interval
     assert ours == pytest.approx((theirs.low, theirs.high), abs=0.1)
@@ -75,3 +76,14 @@ def test_the_fewest_seeds_are_those_whose_extremes_hold_the_median_with_95_perce
 def test_five_seeds_have_no_interval(interval):
     assert np.isnan(interval(SAMPLE[:5])).all()
     assert not np.isnan(interval(SAMPLE[:6])).any()
+
+
+def test_wilsons_interval_is_scipys():
+    successes, trials = np.array([0, 1, 5, 9, 10, 3]), np.array([10, 10, 10, 10, 10, 200])
+    for k, n, *ends in zip(successes, trials, *intervals.wilson(successes, trials), strict=True):
+        theirs = stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
+        assert ends == pytest.approx([theirs.low, theirs.high], abs=1e-12)
+
+
+def test_wilsons_interval_of_nothing_is_undefined():
+    assert np.isnan(intervals.wilson(0, 0)).all()
