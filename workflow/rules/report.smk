@@ -33,6 +33,7 @@ rule tables:
                 PARTS["schedules"],
                 PARTS["seeds"],
                 PARTS["reproductions"],
+                PARTS["claims"],
             ]
         ),
         results=lambda w: RESULTS,

@@ -32,6 +32,11 @@ SHARED = CELL_OF_THE_GRID | {
     "n": ("runs", "how many runs the row speaks of, diverged ones and those out of time included"),
     "diverged": ("runs", "how many of them diverged"),
     "out_of_time": ("runs", "how many of them were out of time, and stopped before they could finish"),
+    "log_test_loss_area": (
+        "",
+        "area under the base-10 logarithm of the test loss over the steps / the horizon: the average of the logarithm; "
+        "infinite for a run that diverged or was out of time",
+    ),
     "best_step": ("steps", "the evaluation point with the lowest validation loss, the earliest of equals"),
 }
 SPECIFIC = {
@@ -49,7 +54,17 @@ SPECIFIC = {
             "median over them of the final validation loss; a run that diverged or was out of time is infinite",
         ),
         "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
-        "interval": ("", "how intervals were found; with fewer than 6 seeds there are none"),
+        "diverged_share": ("", "diverged / n"),
+        "diverged_share_lower": ("", "lower end of its 95 % interval (Wilson)"),
+        "diverged_share_upper": ("", "upper end of it"),
+        "interval": ("", "how intervals of metrics were found; with fewer than 6 seeds there are none"),
+        "log_test_loss_area": (
+            "",
+            "area under the base-10 logarithm of the test loss over the steps / the horizon: interquartile mean over "
+            "evaluation seeds, a run that did not finish counting as the worst",
+        ),
+        "log_test_loss_area_lower": ("", "lower end of its 95 % bootstrap interval"),
+        "log_test_loss_area_upper": ("", "upper end of it"),
     },
     "curves": {
         "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
@@ -67,6 +82,69 @@ SPECIFIC = {
         "upper": ("", "third quartile of the same"),
         "steps_to_target": ("steps", "median of the steps to a target at which runs end; infinite where they do not"),
     },
+    "targets": {
+        "target": (
+            "",
+            "what a run is to reach: the experiment file's target, or generated ones where it gives none; it is there "
+            "at the first evaluation point at which that holds",
+        ),
+        "share": (
+            "",
+            "the share of the problem's evaluation runs with a finite loss, all cells together, that end at the "
+            "generated target; null for one that the experiment file gives",
+        ),
+        "column": ("", "the metric that the target is about, and the split on which it is taken"),
+        "value": ("", "the metric's value at the target"),
+        "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
+        "reached": ("runs", "how many of them reached the target"),
+        "median": (
+            "steps",
+            "median time to the target (Kaplan–Meier); a run that diverged is one that did not reach it in the "
+            "horizon, one out of time is lost from sight there; null where fewer than half reached it",
+        ),
+        "lower": ("steps", "lower end of the median's 95 % interval"),
+        "upper": ("steps", "upper end of it; null where it lies beyond what was seen"),
+        "interval": ("", "how that interval was found, or why there is none"),
+        "median_epochs": ("epochs", "the median in epochs"),
+        "median_examples": ("examples", "the median in examples seen, an example counting each time"),
+        "ert": (
+            "steps",
+            "expected running time with restarts: steps that all runs took, to the target or to their end / reached; "
+            "infinite where none reached it",
+        ),
+        "ert_epochs": ("epochs", "the same in epochs"),
+        "ert_examples": ("examples", "the same in examples seen"),
+    },
+    "budgets": {
+        "schedule": ("", "the schedule's name; null where the trials are those of all schedules together"),
+        "trials": ("trials", "how many trials there are to draw from"),
+        "k": ("trials", "the budget: how many of them, drawn without replacement, tuning chooses among"),
+        "expected": (
+            "",
+            "expected test loss (median over the tuning seeds of the final one) of the trial with the lowest "
+            "validation loss among k, over all sets of k trials; infinite where it can be",
+        ),
+        "median": ("", "median of that test loss over all sets of k trials"),
+        "lower": ("", "first quartile of the same"),
+        "upper": ("", "third quartile of the same"),
+        "lost": ("", "share of the sets of k trials for which that test loss is infinite"),
+    },
+    "sensitivity": {
+        "measure": (
+            "",
+            "what is compared: the median over tuning seeds of the final validation loss or steps to target",
+        ),
+        "within": ("", "how much above the lowest a result may be to count as nearly the best, as a share of it"),
+        "best": ("", "the learning rate with the lowest result; null where none is finite and above zero"),
+        "lower": ("", "lower end of the range of learning rates around it that are nearly the best, interpolated"),
+        "upper": ("", "upper end of it"),
+        "decades": ("decades", "the range's width, log10(upper / lower)"),
+        "rates": ("rates", "how many of the rates tried are in it"),
+        "open": (
+            "",
+            "at which side the range goes on to the last rate tried, so that it may be wider: below, above, both",
+        ),
+    },
     "comparisons": {
         "factor": ("", "the axis of the grid whose levels are compared"),
         "level": ("", "the level; beside it its cell with the lowest tuning_validation_loss"),
@@ -76,6 +154,34 @@ SPECIFIC = {
         "lower": ("", "lower end of the median's 95 % interval (order statistics)"),
         "upper": ("", "upper end of it"),
         "verdict": ("", "reference, lower, higher, not distinguishable (the interval holds 1), or too few seeds"),
+    },
+    "claims": {
+        "claim": ("", "the claim's name in the experiment file"),
+        "verdict": ("", "holds: the interval lies wholly in the range claimed; fails: wholly outside; else undecided"),
+        "reason": ("", "why the verdict came out so"),
+        "effect": ("", "median over seeds; of a share of variance the estimate from all tuning seeds"),
+        "lower": ("", "lower end of the 95 % interval; of a share of epochs a bound"),
+        "upper": ("", "upper end of it"),
+        "at_least": ("", "the lowest effect for which the claim is true; null where there is none"),
+        "at_most": ("", "the highest one; of comparisons neither end is among them"),
+        "unit": ("", "ratio or difference of what is compared; share, or value in the measure's own unit"),
+        "n": ("seeds", "how many seeds the effect is from; of a share of epochs, runs"),
+        "cells": ("", "pairs of cells compared at each seed; of a share of variance, problems"),
+        "runs": ("", "the digests of the runs behind it, with spaces between"),
+    },
+    "factors": {
+        "term": ("", "a factor, factors that interact with colons between them, or seed: all that changes with it"),
+        "degrees_of_freedom": ("", "of the term"),
+        "share": ("", "of the sum of squares of the ranks of final validation losses of the problem's tuning runs"),
+        "lower": ("", "lower end of the share's 95 % interval (jackknife over seeds, Student's t)"),
+        "upper": ("", "upper end of it"),
+        "total": ("", "of a factor: its share with those of all interactions that it takes part in"),
+        "n": ("seeds", "tuning seeds"),
+        "tuning_runs": ("runs", "how many runs the shares are of"),
+        "levels": (
+            "",
+            "what the factor was varied over, as JSON: names, sizes, or the range of each optimizer's rates",
+        ),
     },
     "schedules": {
         "relative": ("", "the learning rate as the latest step applied it / the peak learning rate"),

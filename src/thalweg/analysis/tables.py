@@ -15,7 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thalweg.analysis import MEASURED, TABLES, dictionary, histories, intervals
+from thalweg.analysis import (
+    MEASURED,
+    TABLES,
+    budgets,
+    claims,
+    dictionary,
+    factors,
+    histories,
+    intervals,
+    sensitivity,
+    targets,
+)
 from thalweg.analysis.choose import CELL, TRIAL, choose, rates
 from thalweg.analysis.histories import FINISHED, LOST
 from thalweg.grid.experiment import Experiment, load
@@ -47,24 +58,32 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     recorded = histories.read(experiment, results, "histories")
     measured = histories.read(experiment, results, "measured").drop_duplicates("run")
     runs = histories.with_outcomes(histories.read(experiment, results, "runs"), recorded)
+    runs["log_test_loss_area"] = targets.areas(runs, recorded)
     counted = histories.counting_lost(runs)
-    by_rate = rates(counted[counted["stage"] == "tuning"])
+    tuning = counted[counted["stage"] == "tuning"]
+    by_rate = rates(tuning)
     chosen = choose(experiment, by_rate)
     evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, *TRIAL]])
     by_cell = cells(chosen, evaluation)
+    truths = probe_targets(experiment, results)
     tables = {
         "runs": runs,
         "cells": by_cell,
         "curves": curves(evaluation, recorded),
         "rates": by_rate,
+        "targets": times_to_targets(experiment, results, evaluation, recorded),
+        "budgets": budgets.table(tuning, by_rate),
+        "sensitivity": sensitivity.table(experiment, by_rate),
         "comparisons": comparisons(experiment, by_cell, evaluation),
+        "claims": claims.table(experiment, claims.Results(counted, evaluation, recorded, truths)),
+        "factors": factors.table(experiment, tuning),
         "schedules": schedules(runs, recorded),
-        "reproductions": reproductions(experiment, counted, probe_targets(experiment, results)),
+        "reproductions": reproductions(experiment, counted, truths),
         "counts": counts(experiment, runs),
         "provenance": provenance(measured),
         "seconds": seconds(runs, measured),
     }
-    unsorted = {"cells", "comparisons", "reproductions", "counts", "provenance"}
+    unsorted = {"cells", "comparisons", "claims", "factors", "reproductions", "counts", "provenance"}
     for name in tables.keys() - unsorted:
         tables[name] = histories.in_grid_order(tables[name], experiment, [key for key in KEYS if key in tables[name]])
     return tables
@@ -73,11 +92,15 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
 def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     """A row a cell: the chosen trial, then the test metrics of its evaluation runs with 95 % intervals over seeds."""
     groups = dict(iter(evaluation.groupby(CELL, sort=False)))
-    names = [name for name in evaluation if name.startswith(("final_test_", "best_test_"))]
+    names = [name for name in evaluation if name.startswith(("final_test_", "best_test_"))] + ["log_test_loss_area"]
     rows = []
     for key in chosen[CELL].itertuples(index=False, name=None):
         group = groups.get(key, evaluation.iloc[:0])
         row: dict[str, Any] = {"n": len(group), **histories.lost(group)}
+        row["diverged_share"] = row["diverged"] / len(group) if len(group) else np.nan
+        row["diverged_share_lower"], row["diverged_share_upper"] = map(
+            float, intervals.wilson(row["diverged"], len(group))
+        )
         row["interval"] = "bootstrap" if len(group) >= intervals.FEWEST else "too few seeds"
         for name in names:
             values = group[name].to_numpy()
@@ -129,6 +152,14 @@ def curves(evaluation: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
             parts.append(pd.DataFrame(part))
     names = [*CELL, "split", "metric", "step", "epoch", "n", *LOST, "median", "lower", "upper"]
     return pd.concat(parts, ignore_index=True) if parts else evaluation.iloc[:0].reindex(columns=names)
+
+
+def times_to_targets(
+    experiment: Experiment, results: Path, evaluation: pd.DataFrame, recorded: pd.DataFrame
+) -> pd.DataFrame:
+    """A row a cell and target, as targets.table has it."""
+    made = targets.of_problems(experiment, evaluation)
+    return targets.table(evaluation, recorded, made, experiment, targets.examples_of(experiment, results))
 
 
 def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from thalweg.grid import search, yaml_file
+from thalweg.grid.claims import TUNED, Claim, Level, Of
 
 FIRST_EVALUATION_SEED = 1001
 """A count of evaluation seeds starts here, so that adding tuning seeds (from 1) never moves or meets them."""
@@ -334,6 +335,7 @@ class Experiment(_Section):
     schedules: Annotated[dict[Name, Schedule], Field(min_length=1)]
     seeds: Seeds
     reproductions: dict[Name, Reproduction] = {}
+    claims: dict[Name, Claim] = {}
 
     @property
     def file(self) -> Path:
@@ -410,6 +412,47 @@ def _dangling(experiment: Experiment) -> Iterable[tuple[yaml_file.Location, str]
                 f"{reproduction.optimizer!r} searches {', '.join(optimizer.searched)}, which a reproduction leaves "
                 f"open; name an optimizer whose arguments are all fixed",
             )
+    for name, claim in experiment.claims.items():
+        for where, axis, level in claim.names():
+            text = _not_there(experiment, claim, axis, level)
+            if text:
+                yield ("claims", name, *where), text
+        without = [problem for problem in claim.problems(experiment.problems) if _lacks_target(experiment, problem)]
+        if claim.measure.kind in ("steps to", "epochs to") and not claim.measure.column and without:
+            yield (
+                ("claims", name, "measure"),
+                f"{', '.join(without)} has no target; write one, or a loss, as in steps to train loss <= 0.01",
+            )
+
+
+def _not_there(experiment: Experiment, claim: Claim, axis: str, level: Level) -> str | None:
+    """What is wrong with a level that a claim names; None where there are runs of it."""
+    reproduced = experiment.reproductions.values()
+    if axis == "learning_rate":
+        # Without optimizers of its own a claim is about all that have the rate.
+        named = [str(one) for _, of, one in claim.names() if of == "optimizer"]
+        without = [
+            name
+            for name in named or list(experiment.optimizers)
+            if name in experiment.optimizers
+            and level not in experiment.optimizers[name].learning_rates
+            and not any((one.optimizer, one.learning_rate) == (name, level) for one in reproduced)
+        ]
+        there = level == TUNED or not without or (not named and len(without) < len(experiment.optimizers))
+        return None if there else f"{level:g} is no learning rate of {', '.join(without)}"
+    if axis == "batch_size":
+        problems = [name for name in claim.problems(experiment.problems) if name in experiment.problems]
+        sizes = {size for name in problems for size in experiment.problems[name].batch_sizes}
+        sizes |= {one.batch_size for one in reproduced if one.problem in problems}
+        return None if level in sizes or not problems else f"{level} is not among the batch sizes {sorted(sizes)}"
+    names = list(getattr(experiment, f"{axis}s"))
+    if level in names:
+        return None
+    return f"{level!r} is not among the {axis}s ({', '.join(names)}){nearest(str(level), names)}"
+
+
+def _lacks_target(experiment: Experiment, problem: str) -> bool:
+    return problem in experiment.problems and experiment.problems[problem].target is None
 
 
 def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, str]:
@@ -439,7 +482,12 @@ def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, s
 
 
 def _known_keys(section: tuple[str | int, ...]) -> list[str]:
-    models: dict[str, type[_Section]] = {"problems": ProblemGrid, "seeds": Seeds, "reproductions": Reproduction}
+    models: dict[str, type[BaseModel]] = {
+        "problems": ProblemGrid,
+        "seeds": Seeds,
+        "reproductions": Reproduction,
+        "claims": Of if section[2:] == ("of",) else Claim,
+    }
     model = models[str(section[0])] if section else Experiment
     return [name for name in model.model_fields if name not in ("name", "directory")]
 

@@ -29,6 +29,8 @@ def context(experiment: Experiment, results: Path, report: Path) -> dict[str, An
         "environments": records(tables["provenance"]),
         "caution": findings.caution(counts, cells, tables["provenance"]),
         "problems": problems,
+        "claims": _claims(experiment, tables["claims"]),
+        "factors": _factors(experiment, tables["factors"]),
         "reproductions": _reproductions(experiment, tables["reproductions"]),
         "tables": [{"name": name, "rows": len(table), "columns": len(table.columns)} for name, table in tables.items()],
         "seconds": records(seconds),
@@ -78,6 +80,18 @@ def _figure(report: Path, problem: str, name: str) -> dict[str, Any]:
     path = f"figures/{problem}/{name}"
     described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
     return {**described, "path": path, "id": f"{problem}-{name}"}
+
+
+def _claims(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each claim as it stands in the experiment file, beside what it came to."""
+    rows = records(table.drop(columns="runs"))
+    return [{**row, "name": row["claim"], "claim": experiment.claims[row["claim"]]} for row in rows]
+
+
+def _factors(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The shares of variance, where a claim speaks of one."""
+    asked = any(claim.of and claim.of.factor for claim in experiment.claims.values())
+    return records(table) if asked else []
 
 
 def _reproductions(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -191,6 +191,19 @@ def test_every_cell_has_a_row_for_every_target(small_tables):
     assert (table["n"] == 7).all()
 
 
+def test_a_cell_has_the_interquartile_mean_of_its_areas_and_its_share_of_diverged_runs(small_tables):
+    cell = {"problem": "linear", "optimizer": "adam", "schedule": "cosine", "batch_size": 6}
+    found = at(small_tables["cells"], **cell).iloc[0]
+    areas = at(small_tables["runs"], **cell, stage="evaluation")["log_test_loss_area"]
+    assert found["log_test_loss_area"] == pytest.approx(stats.trim_mean(areas, 0.25))
+    assert found["log_test_loss_area_lower"] < found["log_test_loss_area"] < found["log_test_loss_area_upper"]
+    assert found["diverged_share"] == found["diverged_share_lower"] == 0
+    doomed = at(small_tables["cells"], **cell | {"optimizer": "doomed"}).iloc[0]
+    assert (doomed["log_test_loss_area"], doomed["diverged_share"]) == (np.inf, 1)
+    wilson = stats.binomtest(7, 7).proportion_ci(method="wilson")
+    assert doomed["diverged_share_lower"] == pytest.approx(wilson.low)
+
+
 def test_the_area_is_the_average_of_the_logarithm_of_the_loss():
     runs = evaluated([("finished", 100), ("reached target", 50), ("diverged", 50), ("out of time", 50)])
     points = recorded([{0: 1, 50: 0.01, 100: 0.01}, {0: 1, 50: 0.01}, {0: 1}, {0: 1, 50: 1}])

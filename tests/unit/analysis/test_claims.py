@@ -1,0 +1,322 @@
+"""Verdicts: the logic, its error rate, and claims on made-up results."""
+
+import math
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+from thalweg.analysis import claims, histories, intervals, tables
+from thalweg.grid.claims import Claim
+from thalweg.grid.experiment import load
+from thalweg.reporting import pages, templates
+
+CLAIMS = """
+claims:
+  adam_beats_doom:
+    says: 'Adam <i>is</i> better'
+    compare: {optimizer: adam, with: doomed, problem: linear, schedule: cosine, batch_size: 6}
+    measure: final test loss
+    expect: lower
+    smallest_effect: 1 %
+  doom_equals_doom:
+    says: two hopeless schedules are the same
+    compare: {schedule: cosine, with: constant, optimizer: doomed, problem: linear}
+    measure: final test loss
+    expect: same
+    smallest_effect: 1 %
+  cosine_is_lower:
+    says: cosine ends lower
+    compare: {schedule: cosine, with: constant, optimizer: adam}
+    measure: final train loss
+    expect: lower
+  fixed_rate:
+    says: at one rate on tuning seeds alone
+    compare: {optimizer: adam, with: sgd, problem: linear, schedule: constant, batch_size: 1, learning_rate: 1e-2}
+    measure: final train loss
+    expect: lower
+  small_updates_more:
+    says: a small batch makes more updates
+    compare: {batch_size: 1, with: 6, problem: linear}
+    measure: steps an epoch
+    expect: higher
+  accurate:
+    says: Adam is more accurate
+    compare: {optimizer: adam, with: doomed, problem: digits_cnn}
+    measure: final test accuracy
+    expect: higher
+    smallest_effect: 1 point
+  noise:
+    says: small batches are noisy
+    compare: {batch_size: 1, with: 6, problem: linear}
+    measure: gradient noise
+    expect: higher
+  near_19:
+    says: the prediction is 19
+    of: {reproduction: snippet_1}
+    measure: prediction at x = 10
+    expect: within 1000 of 19
+  elsewhere:
+    says: nobody asked there
+    of: {reproduction: snippet_1}
+    measure: prediction at x = 11
+    expect: within 1 of 21
+  falls:
+    says: the rate falls every epoch
+    of: {reproduction: snippet_1}
+    measure: share of epochs with a lower learning rate
+    expect: at least 100 %
+  rate_matters:
+    says: the rate matters
+    of: {factor: learning_rate, problem: linear}
+    measure: share of variance with interactions
+    expect: at least 1 %
+"""
+NAN, INF = math.nan, math.inf
+
+
+def comparing(expect, effect="1 %", measure="final train loss"):
+    given = {"says": "s", "compare": {"optimizer": "a", "with": "b"}, "measure": measure, "expect": expect}
+    return Claim.model_validate({**given, "smallest_effect": effect})
+
+
+@pytest.mark.parametrize(
+    ("expect", "interval", "verdict"),
+    [
+        ("lower", (0.5, 0.9), ("holds", "beyond")),
+        ("lower", (0.0, 0.5), ("holds", "beyond")),
+        ("lower", (0.5, 0.99), ("undecided", "interval too wide")),
+        ("lower", (0.5, 1.5), ("undecided", "interval too wide")),
+        ("lower", (0.992, 0.998), ("fails", "smaller")),
+        ("lower", (0.995, 1.005), ("fails", "equivalent")),
+        ("lower", (1.0, 1.0), ("fails", "equivalent")),
+        ("lower", (0.995, 1.4), ("fails", "short")),
+        ("lower", (1.2, 1.4), ("fails", "opposite")),
+        ("lower", (1.2, INF), ("fails", "opposite")),
+        ("lower", (0.5, INF), ("undecided", "interval too wide")),
+        ("lower", (NAN, NAN), ("undecided", "too few seeds")),
+        ("higher", (1.2, INF), ("holds", "beyond")),
+        ("higher", (INF, INF), ("holds", "beyond")),
+        ("higher", (1.0, 1.2), ("undecided", "interval too wide")),
+        ("higher", (1.002, 1.008), ("fails", "smaller")),
+        ("higher", (0.8, 1.0), ("fails", "short")),
+        ("higher", (0.8, 0.9), ("fails", "opposite")),
+        ("same", (0.995, 1.005), ("holds", "beyond")),
+        ("same", (0.995, 1.5), ("undecided", "interval too wide")),
+        ("same", (1.01, 1.5), ("fails", "different")),
+    ],
+)
+def test_the_verdict_on_a_ratio(expect, interval, verdict):
+    found = claims.Finding(1.0, *interval, n=10)
+    assert claims.judge(found, claims.region_of(comparing(expect))) == verdict
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((0.02, 0.05), "holds"),
+        ((INF, INF), "holds"),
+        ((0.0, 0.05), "undecided"),
+        ((-0.05, 0.005), "fails"),
+        ((-INF, -INF), "fails"),
+    ],
+)
+def test_the_verdict_on_a_difference_of_accuracies(interval, verdict):
+    region = claims.region_of(comparing("higher", "1 point", "final test accuracy"))
+    assert claims.judge(claims.Finding(0.0, *interval), region)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("expect", "interval", "verdict"),
+    [
+        ("within 0.1 of 19", (18.95, 19.1), ("holds", "in range")),
+        ("within 0.1 of 19", (18.95, 19.2), ("undecided", "interval too wide")),
+        ("within 0.1 of 19", (19.2, INF), ("fails", "out of range")),
+        ("at least 2", (2.0, 3.0), ("holds", "in range")),
+        ("at most 2", (0.0, 2.0), ("holds", "in range")),
+        ("at most 2", (2.1, 3.0), ("fails", "out of range")),
+    ],
+)
+def test_the_verdict_on_a_measure(expect, interval, verdict):
+    given = {"says": "s", "of": {"reproduction": "r"}, "measure": "prediction at x = 10", "expect": expect}
+    region = claims.region_of(Claim.model_validate(given))
+    assert claims.judge(claims.Finding(1.0, *interval), region) == verdict
+
+
+@pytest.mark.parametrize("expect", ["lower", "higher"])
+@pytest.mark.parametrize("spread", [0.01, 0.3, 2.0])
+def test_false_verdicts_are_rare(expect, spread):
+    """2,000 samples of 10 seeds each whose true effect is the smallest that counts: neither verdict is then true."""
+    region = claims.region_of(comparing(expect, "5 %"))
+    truth = 0.95 if expect == "lower" else 1.05
+    ratios = truth * np.exp(spread * np.random.default_rng(7).standard_t(3, size=(2_000, 10)))
+    verdicts = [claims.judge(claims.Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
+    assert verdicts.count("holds") <= 0.05 * len(verdicts)
+    assert verdicts.count("fails") <= 0.05 * len(verdicts)
+
+
+def test_false_sameness_is_rare():
+    region = claims.region_of(comparing("same", "5 %"))
+    ratios = 1.05 * np.exp(0.01 * np.random.default_rng(8).normal(size=(2_000, 10)))
+    verdicts = [claims.judge(claims.Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
+    assert verdicts.count("holds") <= 0.05 * len(verdicts)
+
+
+def test_a_clear_effect_is_found():
+    region = claims.region_of(comparing("lower"))
+    ratios = 0.8 * np.exp(0.05 * np.random.default_rng(9).normal(size=(500, 10)))
+    verdicts = [claims.judge(claims.Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
+    assert verdicts.count("holds") == 500
+
+
+def test_pairs_of_lost_runs_are_equal_and_one_lost_run_is_worse():
+    lost = np.array([INF, INF, 1.0, 2.0])
+    other = np.array([INF, 1.0, INF, 1.0])
+    assert claims.ratios(lost, other).tolist() == [1.0, INF, 0.0, 2.0]
+    assert claims.differences(-lost, -other).tolist() == [0.0, -INF, INF, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "rates", "bounds"),
+    [
+        # Ten epochs of four steps. The rate is seen at every epoch's beginning, and falls every time, or never.
+        (range(0, 40, 4), np.linspace(1, 0.1, 10), (1.0, 1.0)),
+        (range(0, 40, 4), np.ones(10), (0.0, 0.0)),
+        # Only both ends are seen: it falls once at least.
+        ([0, 36], [1.0, 0.5], (1 / 9, 1.0)),
+        # It may fall within the last epoch alone, which is at no change of epoch.
+        ([0, 39], [1.0, 0.5], (0.0, 1.0)),
+        # It stays from epoch 0 to 5, and falls somewhere after.
+        ([0, 20, 36], [1.0, 1.0, 0.5], (1 / 9, 4 / 9)),
+        # It stays within an epoch, which tells nothing.
+        ([1, 3, 36], [1.0, 1.0, 0.5], (1 / 9, 1.0)),
+        # It rises.
+        ([0, 39], [0.5, 1.0], (0.0, 1.0)),
+        # Two falls within one epoch are a single fall from its beginning to the next one's.
+        ([0, 1, 2, 4], [1.0, 0.9, 0.8, 0.7], (1 / 9, 1.0)),
+    ],
+)
+def test_bounds_of_how_often_a_rate_falls(steps, rates, bounds):
+    found = claims.falls(np.array(steps), np.array(rates, dtype=float), steps_per_epoch=4, epochs=10)
+    assert found == pytest.approx(bounds)
+
+
+@pytest.fixture(scope="module")
+def claimed(small, tmp_path_factory):
+    """The small experiment with claims added, its file beside results that were there before."""
+    folder = tmp_path_factory.mktemp("claimed")
+    shutil.copytree(small[0].parent, folder / "experiments")
+    file = folder / "experiments" / "small.yaml"
+    file.write_text(synthetic.SMALL + CLAIMS, encoding="utf-8")
+    return load(file), small[1]
+
+
+@pytest.fixture(scope="module")
+def built(claimed):
+    return tables.build(*claimed)
+
+
+@pytest.fixture(scope="module")
+def verdicts(built):
+    return built["claims"].set_index("claim")
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "reason"),
+    [
+        ("adam_beats_doom", "holds", "beyond"),
+        ("doom_equals_doom", "holds", "beyond"),
+        ("fixed_rate", "undecided", "too few seeds"),
+        ("small_updates_more", "holds", "beyond"),
+        ("accurate", "holds", "beyond"),
+        ("noise", "undecided", "not measured"),
+        ("near_19", "holds", "in range"),
+        ("elsewhere", "undecided", "not measured"),
+        ("falls", "fails", "out of range"),
+        ("rate_matters", "holds", "in range"),
+    ],
+)
+def test_claims_on_results_that_were_there_before(verdicts, claim, verdict, reason):
+    assert tuple(verdicts.loc[claim, ["verdict", "reason"]]) == (verdict, reason)
+
+
+def test_an_effect_is_the_median_over_seeds_of_the_median_over_pairs(verdicts, built):
+    cells = built["cells"].query("optimizer == 'adam'")
+    chosen = (
+        built["runs"].query("stage == 'evaluation'").merge(cells[["problem", "optimizer", "schedule", "batch_size"]])
+    )
+    wide = chosen.pivot(index=["seed", "problem", "batch_size"], columns="schedule", values="final_train_loss")
+    ratios = (wide["cosine"] / wide["constant"]).groupby("seed").median()
+    row = verdicts.loc["cosine_is_lower"]
+    assert row["effect"] == pytest.approx(ratios.median())
+    assert (row["lower"], row["upper"]) == pytest.approx((ratios.min(), ratios.max()))
+    assert (row["n"], row["cells"], row["unit"]) == (7, 3, "ratio")
+    assert set(row["runs"].split()) == set(chosen["run"])
+
+
+def test_a_fixed_rate_takes_every_run_at_it(verdicts):
+    row = verdicts.loc["fixed_rate"]
+    assert row["n"] >= 3
+    assert math.isfinite(row["effect"])
+    assert math.isnan(row["lower"])
+
+
+def test_noise_is_that_of_a_batch():
+    runs = pd.DataFrame({"run": ["a", "b"], "batch_size": [1, 4]})
+    recorded = pd.DataFrame({"run": ["a", "a", "a", "b"], "gradient_variance": [1.0, 3.0, 8.0, 8.0]})
+    assert claims._gradient_noise(runs, recorded).tolist() == [3.0, 2.0]
+
+
+def test_steps_to_a_loss_are_those_of_the_first_point_there(claimed, built):
+    experiment, results = claimed
+    measure = comparing("lower", measure="steps to train loss <= 0.1").measure
+    recorded = histories.read(experiment, results, "histories")
+    runs = built["runs"].drop_duplicates("run")
+    found = claims._steps_to(experiment, runs, recorded, measure)
+    for run, steps in zip(runs["run"], found, strict=True):
+        there = recorded[(recorded["run"] == run) & (recorded["train_loss"] <= 0.1)]["step"]
+        assert steps == (there.min() if len(there) else INF)
+
+
+def test_rises_are_a_share_of_the_points():
+    runs = pd.DataFrame({"run": ["a", "b"], "outcome": ["finished", "diverged"]})
+    recorded = pd.DataFrame({"run": ["a"] * 5 + ["b"], "train_loss": [5.0, 4.0, 4.5, 4.5, 3.0, 9.0]})
+    assert claims._rises(runs, recorded, "train_loss").tolist() == [0.25, INF]
+
+
+def test_where_everything_diverged_claims_still_come(claimed, small, tmp_path):
+    shutil.copytree(small[1] / "runs", tmp_path / "runs")
+    synthetic.lose_everything(tmp_path)
+    table = tables.build(claimed[0], tmp_path)["claims"].set_index("claim")
+    assert len(table) == 11
+    assert table.loc["adam_beats_doom", "reason"] == "equivalent"
+    assert table.loc["rate_matters", "verdict"] == "fails"
+    assert table.loc["falls", "reason"] == "not measured"
+
+
+def test_without_claims_the_table_is_empty(small):
+    table = pd.read_parquet(small[1] / "tables" / "claims.parquet")
+    assert table.empty
+    assert list(table) == list(claims.COLUMNS)
+
+
+def test_the_report_tells_every_verdict_and_why(claimed, built):
+    experiment, _ = claimed
+    asked = {
+        "claims": pages._claims(experiment, built["claims"]),
+        "factors": pages._factors(experiment, built["factors"]),
+    }
+    page = templates.render("claims.html", experiment=experiment, **asked)
+    assert "Adam &lt;i&gt;is&lt;/i&gt; better" in page
+    for name in experiment.claims:
+        assert f'id="claim-{name}"' in page
+    text = " ".join(page.split())
+    holding = (built["claims"]["verdict"] == "holds").sum()
+    assert f"Of 11 sentences, <strong>{holding}</strong> hold, <strong>1</strong> fails and <strong>3</strong>" in text
+    assert "3 seeds are too few for a 95&nbsp;% interval." in text
+    assert "with <code>record: [gradient_noise]</code> they would." in text
+    assert "The whole interval lies beyond the smallest effect that counts, in the direction claimed." in text
+    assert "sgd 0.01 to 1, adam 0.001 to 0.1, doomed 1 to 3" in text
+    assert not {"nan", "None"} & set(text.replace("<", " ").replace(">", " ").split())

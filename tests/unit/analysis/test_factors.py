@@ -1,0 +1,128 @@
+"""Shares of variance: against sums of squares from other formulas, and intervals against a known truth."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thalweg.analysis import factors
+
+GROUPS = np.repeat([0, 1, 2], [2, 3, 4])
+
+
+def design(seeds=3, noise=0.4, seed=0):
+    rng, trials = np.random.default_rng(seed), len(GROUPS)
+    fixed = np.random.default_rng(1)
+    effects = fixed.normal(size=(trials, 1, 1, 1)) + 0.7 * fixed.normal(size=(1, 4, 1, 1))
+    effects = effects + 0.5 * fixed.normal(size=(1, 1, 3, 1)) + 0.3 * fixed.normal(size=(trials, 4, 1, 1))
+    return effects + noise * rng.normal(size=(trials, 4, 3, seeds))
+
+
+def test_sums_of_squares_are_those_of_the_fall_in_residuals_of_nested_least_squares():
+    """The extra sum of squares of each term, when it is added to all terms of lower order (type I, and of a balanced
+    design every other type too)."""
+    ranks = design()
+    trial, schedule, size, seed = np.indices(ranks.shape).reshape(4, -1)
+    codes = {"optimizer": GROUPS[trial], "learning_rate": trial, "schedule": schedule, "batch_size": size}
+    del seed
+
+    def columns(term):
+        cells = pd.MultiIndex.from_arrays([codes[name] for name in term.split(":")])
+        return pd.get_dummies(pd.Series(cells.factorize()[0])).to_numpy(dtype=float)
+
+    found, target = factors.sums_of_squares(ranks, GROUPS), ranks.ravel()
+    known, before = [np.ones((target.size, 1))], ((target - target.mean()) ** 2).sum()
+    for term in [term for term in found if term != "seed"]:
+        known.append(columns(term))
+        matrix = np.hstack(known)
+        fitted = matrix @ np.linalg.lstsq(matrix, target, rcond=None)[0]
+        after = ((target - fitted) ** 2).sum()
+        assert found[term] == pytest.approx(before - after, rel=1e-6, abs=1e-8), term
+        before = after
+    assert found["seed"] == pytest.approx(before)
+    assert sum(found.values()) == pytest.approx(((ranks - ranks.mean()) ** 2).sum())
+
+
+def test_degrees_of_freedom_add_up():
+    ranks = design()
+    found = factors.degrees_of_freedom(ranks, GROUPS)
+    assert found["optimizer"] == 2
+    assert found["learning_rate"] == 6
+    assert found["learning_rate:schedule:batch_size"] == 6 * 3 * 2
+    assert sum(found.values()) == ranks.size - 1
+    assert "schedule" not in factors.degrees_of_freedom(ranks[:, :1], GROUPS)
+
+
+def test_a_total_is_the_share_with_every_interaction():
+    main, total = (factors.shares(design(), GROUPS, one) for one in (False, True))
+    assert sum(main.values()) == pytest.approx(1)
+    own = sum(share for term, share in main.items() if "schedule" in term.split(":"))
+    assert total["schedule"] == pytest.approx(own)
+
+
+def test_where_nothing_varies_nothing_is_due_to_anything():
+    assert set(factors.shares(np.ones((9, 4, 3, 3)), GROUPS, False).values()) == {0}
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_intervals_hold_the_true_share(seeds):
+    many = 400
+    truth = pd.DataFrame(
+        factors.shares(design(seeds, seed=k), GROUPS, False) for k in range(2_000, 2_000 + many)
+    ).mean()
+    hits = pd.DataFrame(
+        {
+            term: lower <= truth[term] <= upper
+            for term, found in factors.estimates([(design(seeds, seed=k), GROUPS)], False).items()
+            for lower, upper in [factors.jackknife_interval(found)]
+        }
+        for k in range(many)
+    )
+    assert (hits.mean() >= 0.915).all(), hits.mean()
+
+
+def test_two_seeds_have_no_interval():
+    for seeds in (1, 2):
+        found = factors.estimates([(design(seeds), GROUPS)], False)["schedule"]
+        assert len(found) == (1 if seeds == 1 else 3)
+        assert np.isnan(factors.jackknife_interval(found)).all()
+
+
+def runs():
+    cells = itertools.product([("a", 0.1), ("a", 0.3), ("b", 1.0)], ["constant", "cosine"], [1, 6], [1, 2, 3])
+    rows = [
+        {"problem": "p", "optimizer": name, "learning_rate": rate, "hyperparameters": "{}", "schedule": schedule}
+        | {"batch_size": size, "seed": seed, "final_validation_loss": rate + (schedule == "cosine") + size / 100}
+        for (name, rate), schedule, size, seed in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_design_is_ranks_by_trial_schedule_batch_size_and_seed():
+    tuning = runs()
+    ranks, groups = factors.design_of(tuning.sample(frac=1, random_state=0))
+    assert ranks.shape == (3, 2, 2, 3)
+    assert list(groups) == [0, 0, 1]
+    # The lowest losses are at rate 0.1, constant, batch size 1, the same for three seeds.
+    assert list(ranks[0, 0, 0]) == [2, 2, 2]
+
+
+def test_diverged_runs_share_the_worst_rank():
+    tuning = runs()
+    tuning.loc[:1, "final_validation_loss"] = np.inf
+    ranks, _ = factors.design_of(tuning)
+    assert np.sort(ranks.ravel())[-2:].tolist() == [35.5, 35.5]
+
+
+def test_an_incomplete_design_has_no_shares():
+    assert factors.design_of(runs().iloc[1:]) is None
+    assert factors.design_of(runs().iloc[:0]) is None
+
+
+def test_the_table_has_every_term_of_every_problem_with_its_range(small, experiment):
+    table = pd.read_parquet(small[1] / "tables" / "factors.parquet")
+    assert set(table["problem"]) == {"linear", "digits_cnn"}
+    assert table.groupby("problem")["share"].sum().to_numpy() == pytest.approx(1)
+    assert '"sgd": [0.01, 1.0]' in table.loc[table["term"] == "learning_rate", "levels"].iloc[0]
+    assert (table.loc[table["term"] == "seed", "levels"] == "null").all()
