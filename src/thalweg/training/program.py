@@ -89,9 +89,9 @@ def compile_program(
             carried, part = traced(*tensors(carried), *given, tf.constant(first), tf.constant(last))
             carried = tf.nest.map_structure(lambda tensor: tensor.numpy(), carried)
             rows[first:last] = part[first:last]
-            tell(last / len(plan))
-            if not (carried.outcome == GOING).any() or time.monotonic() > deadline:
+            if last == len(plan) or not (carried.outcome == GOING).any() or time.monotonic() > deadline:
                 break
+            tell(last / len(plan))
         points = plan[:, :2].sum(1).cumsum()[evaluated]
         found = [
             records.ended(points, of_lane[evaluated], horizon.steps, int(carried.step), outcome, ended_at, final)

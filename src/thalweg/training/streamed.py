@@ -117,10 +117,10 @@ def compile_streamed(
                     outcome = DIVERGED
                 elif target and records.met(target, rows[row, names.index(target.column)]):
                     outcome = REACHED
-                tell(taken / horizon.steps)
             # Not before its record: a run that is out of time has all those of the steps that it took.
             if outcome != GOING or taken == horizon.steps or time.monotonic() > deadline:
                 break
+            tell(taken / horizon.steps)
             before = state.trainable
             state, loss, gradients = step(
                 state, tuple(next(remaining).each(tf.convert_to_tensor)), tf.constant(rates[taken]), given
