@@ -222,3 +222,18 @@ def test_a_streamed_run_that_is_out_of_time_has_the_records_of_its_steps():
     late = by_steps(problem, deadline=time.monotonic() - 1)
     assert (late.outcome, late.ended_at, late.steps.tolist()) == ("out of time", 0, [0])
     np.testing.assert_allclose(late.records[0], in_memory(problem).records[0], rtol=1e-6, atol=1e-6)
+
+
+def test_the_order_of_a_dataset_does_not_depend_on_what_was_drawn_before():
+    def shuffled(batch_size, seed):
+        return tf.data.Dataset.range(50).shuffle(50, seed=seed).map(lambda k: (k, k)).batch(batch_size)
+
+    def orders():
+        problem = Problem(lambda: None, "mse", *[Source(shuffled, 50)] * 3)
+        return [np.asarray(batch.x).tolist() for batch in streamed.batches(problem, Horizon(50, 10, 2), seed=1)]
+
+    keras.utils.set_random_seed(1)
+    one = orders()
+    keras.utils.set_random_seed(2)
+    assert one == orders()
+    assert one[:5] != one[5:]

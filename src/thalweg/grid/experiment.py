@@ -82,6 +82,8 @@ def _plain(value: Any) -> Any:
     for one in _listed(value):
         if not isinstance(one, bool | int | float | str | None):
             raise ValueError(f"must be a number, a text, true, false or a list of those, not {one!r}")
+        if isinstance(one, float) and not math.isfinite(one):
+            raise ValueError(f"must be finite, not {one}")
     return value
 
 

@@ -54,6 +54,7 @@ def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: st
     return {
         "problem": source_digest(experiment.problem_file(run.problem), experiment.directory),
         "data": check["data"],
+        "model": check["model"],
         "optimizer": _optimized(optimizer, run, experiment.directory),
         "schedule": _scheduled(schedule, horizon, experiment.directory),
         "batch_size": run.batch_size,
@@ -117,7 +118,9 @@ def class_source(class_name: str | None, directory: Path) -> str | None:
         files.append(Path(installed.origin))
     if not files:
         raise ModuleNotFoundError(f"{class_name}: there is no module {module}, beside the experiment or installed")
-    return source_digest(files[0], directory)
+    # What an installed module imports of its own package counts as what lies beside the experiment does.
+    root = next((above for above in files[0].parents if above.name == top), files[0]).parent
+    return source_digest(files[0], directory if files[0].is_relative_to(directory) else root)
 
 
 def _files_of(module: Path) -> list[Path]:

@@ -70,7 +70,7 @@ def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:
         found, mistakes = named_class(optimizer.fixed_at(dict(drawn[0])), keras.optimizers, keras.Optimizer, every)
         for values in drawn if found and not mistakes else ():
             try:
-                try_optimizer(optimizer.fixed_at(dict(values)))
+                try_optimizer(optimizer.class_name, optimizer.arguments, dict(values))
             except Exception as error:  # Keras and users raise what they like; the message is what matters
                 at = ", ".join(f"{key} at {value!r}" for key, value in values)
                 mistakes.append(f"search: a trial with {at}: {plain(error)}" if at else plain(error))
@@ -78,17 +78,31 @@ def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:
         yield from (f"optimizers.{name}: {mistake}" for mistake in mistakes)
 
 
-def try_optimizer(optimizer: Any) -> None:
-    """Take one step with it, as training will."""
+def try_optimizer(class_name: str, fixed: dict[str, Any], searched: dict[str, Any]) -> None:
+    """Trace one step with it, as training will. Raises what Keras raises, and ValueError for what no run would hold."""
     import keras
     import tensorflow as tf
 
     from thalweg.training import optimizers
+    from thalweg.training.problem_check import hidden
 
-    weights = keras.Variable(np.ones((2, 2), np.float32))
-    built = optimizers.build(optimizer.class_name, optimizer.arguments, [weights])
+    weights = [keras.Variable(np.ones(shape, np.float32)) for shape in ((2, 2), (2,))]
+    built = optimizers.build(class_name, fixed, weights, searched)
     state = [variable.value for variable in optimizers.state(built)]
-    optimizers.step(built, [tf.ones((2, 2))], tf.constant(0.1), [weights], [weights.value], state)
+    traced = tf.function(
+        lambda gradients, rate, values, state, drawn: optimizers.step(
+            built, gradients, rate, weights, values, state, drawn
+        ),
+        autograph=False,
+    ).get_concrete_function(
+        [tf.ones(v.shape) for v in weights],
+        tf.constant(0.1),
+        [v.value for v in weights],
+        [tf.convert_to_tensor(value) for value in state],
+        [tf.constant(float(value), tf.float64) for value in searched.values()],
+    )
+    for mistake in hidden(traced.graph):
+        raise ValueError(mistake)
 
 
 def schedule_mistakes(experiment: Experiment, examples: dict[str, int]) -> Iterator[str]:
@@ -133,11 +147,10 @@ def rate_mistakes(schedule: Schedule, problem: str, horizon: Horizon) -> Iterato
     warmup = warmup_steps(schedule, horizon)
     if warmup and not float(schedules.build(schedule.class_name, arguments)(tf.constant(0, tf.int64))):
         yield "warmup: rises to the schedule's first rate, but that is 0; does the schedule warm up itself?"
-    built = schedules.build(schedule.class_name, arguments, warmup)
-    for step in (0, horizon.steps // 2, horizon.steps - 1):
-        share = float(built(tf.constant(step, tf.int64)))
-        if not 0 <= share < np.inf:
-            yield f"the rate at step {step} of {problem} is {share} of its peak"
+    shares = schedules.table(schedule.class_name, arguments, horizon.steps, warmup)
+    wrong = np.flatnonzero(~((shares >= 0) & np.isfinite(shares)))
+    if len(wrong):
+        yield f"the rate at step {wrong[0]} of {problem} is {shares[wrong[0]]} of its peak"
 
 
 def is_callback(class_name: str | None) -> bool:

@@ -102,7 +102,7 @@ def evaluate_of(problem: Problem, instance: Instance, horizon: Horizon, noise: b
         def add(k: tf.Tensor, total: Tensors, squares: tf.Tensor) -> Any:
             mine = tf.reshape(rows, [count, horizon.batch_size])[k]
             _, found, _ = gradient(state, examples.each(lambda array: tf.gather(array, mine)))
-            gradients = steps.filled(found, state.trainable)
+            gradients = steps.unscaled(instance.optimizer, steps.filled(found, state.trainable))
             return k + 1, [a + b for a, b in zip(total, gradients, strict=True)], squares + steps.norm(gradients) ** 2
 
         zeros = [tf.zeros_like(value) for value in state.trainable]

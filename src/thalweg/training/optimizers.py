@@ -76,7 +76,8 @@ def build(
 
 
 def is_traceable(make: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> bool:
-    """Whether the optimizer keeps that argument as it is, and makes no other number of it while it is constructed."""
+    """Whether the optimizer keeps that argument as it is, and makes no other number of it while it is constructed. Of a
+    user's own class that cannot be told: it may put the number away in a function, a tensor or another optimizer."""
 
     def numbers(value: float) -> dict[str, list[Any]]:
         held = vars(make(learning_rate=1.0, **{**arguments, name: value}))
@@ -84,7 +85,7 @@ def is_traceable(make: Callable[..., Any], arguments: Mapping[str, Any], name: s
         return {attribute: found for attribute, found in leaves.items() if all(isinstance(x, Real) for x in found)}
 
     value = arguments[name]
-    if not isinstance(value, float):
+    if not isinstance(value, float) or not getattr(make, "__module__", "").startswith("keras."):
         return False
     here = numbers(value)
     try:
@@ -190,10 +191,15 @@ def finalize(
     values: Sequence[tf.Tensor],
     state_values: Sequence[tf.Tensor],
 ) -> list[tf.Tensor]:
-    """The model's values as Keras's `fit` leaves them after its last epoch: with `use_ema` their average."""
+    """The model's values as Keras's `fit` leaves them after its last epoch: with `use_ema` their average, once there
+    has been an update to average."""
     with carried(optimizer, variables, values, state_values) as scope:
+        begun = tf.greater(tf.convert_to_tensor(optimizer.iterations), 0)
         optimizer.finalize_variable_values(variables)
-    return [scope.get_current_value(v) for v in variables]
+    final = [scope.get_current_value(v) for v in variables]
+    if not optimizer.use_ema:
+        return final
+    return [tf.where(begun, average, value) for average, value in zip(final, values, strict=True)]
 
 
 def serves(optimizer: keras.Optimizer, values: Mapping[str, Any]) -> bool:

@@ -42,7 +42,7 @@ def suits(made: type, arguments: set[str], variables: Sequence[keras.Variable]) 
         and not arguments.intersection(BY_TENSOR)
         and len(variables) > 1
         and sum(sizes) <= LARGEST
-        and {variable.dtype for variable in variables} == {"float32"}
+        and {(variable.dtype, variable.constraint) for variable in variables} == {("float32", None)}
     )
 
 

@@ -103,10 +103,17 @@ def load(directory: Path, name: str) -> tuple[Problem, str]:
 def pieces(split: Split | Source, size: int = EVALUATION_BATCH) -> Iterator[Split]:
     """A split in pieces of `size` examples, in its own order; those of a source are its batches for seed 0."""
     if isinstance(split, Source):
-        yield from epoch(split.batches(size, 0))
+        yield from epoch(begin(split, size, 0))
     else:
         for start in range(0, split.examples, size):
             yield split.each(lambda array: array[start : start + size])  # noqa: B023 (used at once)
+
+
+def begin(source: Source, batch_size: int, seed: int) -> tf.data.Dataset | keras.utils.PyDataset:
+    """What the source's `batches` returns. A tf.data.Dataset mixes TensorFlow's global seed into its own, so that one
+    is set too: what a run is trained on cannot depend on what was drawn before it."""
+    keras.utils.set_random_seed(seed)
+    return source.batches(batch_size, seed)
 
 
 def epoch(batches: tf.data.Dataset | keras.utils.PyDataset) -> Iterator[Split]:

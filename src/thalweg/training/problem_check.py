@@ -3,8 +3,10 @@
 Everything is tried as training will do it, on an untrained model, so that a mistake stops before anything trains.
 """
 
+import hashlib
 import traceback
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import keras
@@ -12,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from thalweg.grid.experiment import Experiment, ProblemGrid, nearest, plain
+from thalweg.grid.identity import digest
 from thalweg.training import evaluation, records, steps
 from thalweg.training import problem as problems
 from thalweg.training.loop import each_lane
@@ -48,14 +51,20 @@ def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
     return found
 
 
+MOST = 5
+"""How many mistakes of one split are told."""
+
+
 def data_mistakes(problem: Problem) -> Iterator[str]:
-    for split_name, split in problem.splits.items():
+    for split_name, split in {**problem.splits, **({"probe": problem.probe} if problem.probe else {})}.items():
         if isinstance(split, Source):
-            yield from (f"{split_name}: {mistake}" for mistake in source_mistakes(split))
+            yield from (f"{split_name}: {mistake}" for mistake in islice(source_mistakes(split), MOST))
         elif not isinstance(split, Split):
             yield f"{split_name} must be a Split or a Source, not {type(split).__name__}"
         else:
-            yield from (f"{split_name}.{mistake}" for mistake in split_mistakes(split))
+            yield from (f"{split_name}.{mistake}" for mistake in islice(split_mistakes(split), MOST))
+    if problem.probe and not isinstance(problem.probe.x, np.ndarray):
+        yield "probe.x must be one array"
 
 
 def split_mistakes(split: Split) -> Iterator[str]:
@@ -85,6 +94,9 @@ def source_mistakes(source: Source) -> Iterator[str]:
         arrays = piece.each(np.asarray)
         yield from (f"batch {number}: {mistake}" for mistake in split_mistakes(arrays))
         came += arrays.examples
+        if came > source.examples:  # it may have no end
+            yield f"its batches hold more examples in an epoch than the {source.examples} that examples says"
+            return
     if came != source.examples:
         yield f"its batches hold {came} examples in an epoch, but examples says {source.examples}"
 
@@ -113,6 +125,8 @@ def grid_mistakes(experiment: Experiment, name: str, problem: Problem) -> Iterat
     if not problem.in_memory:
         if grid.lanes > 1:
             yield f"problems.{name}.lanes: runs on a Source cannot be stacked; leave lanes out"
+        if grid.data_order == "fixed":
+            yield f"problems.{name}.data_order: the order of a Source is its own; leave data_order out"
         if grid.record:
             yield f"problems.{name}.record: gradient_noise needs the training data in memory; they are a Source"
 
@@ -123,7 +137,10 @@ def model_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
     if not isinstance(model, keras.Model):
         yield f"model must build a keras.Model, not {type(model).__name__}"
         return
-    yield from own_ways(model)
+    ways = [*own_ways(model)]
+    yield from ways
+    if ways:
+        return
     predictions = model(steps.first_examples(problem.train).x)
     if len(tf.nest.flatten(predictions)) != 1 or not tf.is_tensor(predictions):
         outputs = getattr(model, "output_names", None) or [type(predictions).__name__]
@@ -148,7 +165,32 @@ def model_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
         if predicted != problem.probe.y.size:
             yield f"probe: has {problem.probe.y.size} targets for {predicted} predicted values"
     if tried and model.trainable_variables:
-        yield from compilation_mistakes(problem, grid)
+        drawn = [*drawing_mistakes(problem)]
+        yield from drawn or compilation_mistakes(problem, grid)
+
+
+def drawing_mistakes(problem: Problem) -> Iterator[str]:
+    """Whether the initial weights follow from the seed and from nothing else, and are only changed by the optimizer."""
+    if problem.model() is problem.model():
+        yield "model returns the same model each time; build it anew, so that each seed draws its own weights"
+        return
+    first, _, again = (steps.instantiate(problem, "SGD", {}, seed).state for seed in (1, 2, 1))
+    both = zip(first.trainable + first.non_trainable, again.trainable + again.non_trainable, strict=True)
+    if not all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in both):
+        yield "the same seed draws other initial weights each time; draw them by Keras's initializers without a seed"
+        return
+    model, batch = steps.built(problem), steps.first_examples(problem.train)
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    with keras.StatelessScope([(variable, variable.value) for variable in variables]) as scope:
+        model(batch.x, **({"training": True} if model._call_has_training_arg else {}))
+    for variable in model.trainable_variables:
+        if scope.get_current_value(variable) is not variable.value and not np.array_equal(
+            scope.get_current_value(variable), variable.value
+        ):
+            yield (
+                f"{variable.path}: its layer assigns to this trainable weight while it trains, which only an optimizer "
+                f"may; make it with trainable=False"
+            )
 
 
 def own_ways(model: keras.Model) -> Iterator[str]:
@@ -203,7 +245,7 @@ def compilation_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
         stacked = f" in {grid.lanes} lanes; leave lanes out" if grid.lanes > 1 else ""
         yield f"the compiled program cannot take the model{culprits(instance.model, False)}{stacked}: {plain(error)}"
         return
-    found = [*hidden(traced.graph)]
+    found = [*dict.fromkeys(hidden(traced.graph))]
     yield from found
     if found or not grid.xla:
         return
@@ -212,7 +254,7 @@ def compilation_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
     except Exception as error:
         yield (
             f"XLA cannot compile the model{culprits(instance.model, True)}; write xla: false beside it in the "
-            f"experiment: {str(error).splitlines()[0]}"
+            f"experiment{', or leave lanes out' if grid.lanes > 1 else ''}: {str(error).splitlines()[0]}"
         )
 
 
@@ -226,7 +268,10 @@ def hidden(graph: tf.Graph) -> Iterator[str]:
         if node.op in OF_PYTHON:
             yield f"{node.name}: calls Python in the middle of a step, which the compiled program cannot"
     for variable in graph.variables:
-        yield f"{variable.name}: is a tf.Variable, which all runs would share; make it with the layer's add_weight"
+        yield (
+            f"{variable.name}: is a tf.Variable, which all runs would share; make it with the layer's add_weight, or "
+            f"the optimizer's add_variable, and draw with a SeedGenerator that the layer holds"
+        )
 
 
 def culprits(model: keras.Model, xla: bool) -> str:
@@ -248,6 +293,20 @@ def loss_name(problem: Problem) -> str:
     return problem.loss if isinstance(problem.loss, str) else str(getattr(problem.loss, "name", problem.loss.__class__))
 
 
+def model_digest(problem: Problem) -> str:
+    """SHA-256, in hexadecimal, of what the model is: its operations, and its initial weights under one seed. So a model
+    made of what cannot be seen in the problem's source, such as a file that it reads, is another one."""
+    instance = steps.instantiate(problem, "SGD", {}, 1)
+    batch = steps.first_examples(problem.train).each(tf.convert_to_tensor)
+    graph = tf.function(lambda x: steps.predict(instance, instance.state, x), autograph=False).get_concrete_function(
+        batch.x
+    )
+    weights = [value for group in instance.state[:2] for value in group]
+    operations = [(one.type, [str(part.shape) for part in one.outputs]) for one in graph.graph.get_operations()]
+    values = [[str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()] for value in weights]
+    return digest([operations, values])
+
+
 def facts(problem: Problem) -> dict[str, Any]:
     """What the identity of a run and the report need to know about a problem's data and model."""
     model, examples = problem.model(), steps.first_examples(problem.train)
@@ -260,6 +319,7 @@ def facts(problem: Problem) -> dict[str, Any]:
     inputs = [list(x.shape[1:]) for x in tf.nest.flatten(examples.x)]
     return {
         "data": problems.data_digest(problem),
+        "model": model_digest(problem),
         "splits": splits,
         "probe": probe,
         "input_shape": inputs[0] if len(inputs) == 1 else inputs,

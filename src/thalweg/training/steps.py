@@ -1,11 +1,13 @@
 """What one step and one evaluation compute, as functions of a run's state that change nothing themselves."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
 from keras.src.losses.losses import LossFunctionWrapper
 
 from thalweg.training import optimizers, packing, seeds
@@ -68,6 +70,8 @@ def instantiate(
 
 
 def built(problem: Problem) -> keras.Model:
+    """The model, its layers named as if it were the first of its process: an optimizer may be told to exclude some."""
+    global_state.set_global_attribute("object_name_uids", defaultdict(int))
     model = problem.model()
     if not model.built:
         model(first_examples(problem.train).x)
@@ -161,9 +165,8 @@ def update_of(problem: Problem, instance: Instance) -> Update:
         trainable, slots = optimizers.step(
             optimizer, gradients, rate, variables, state.trainable, state.optimizer, hyperparameters
         )
-        return Step(
-            State(trainable, non_trainable, slots), tf.cast(loss, tf.float32), filled(gradients, state.trainable)
-        )
+        found = unscaled(optimizer, filled(gradients, state.trainable))
+        return Step(State(trainable, non_trainable, slots), tf.cast(loss, tf.float32), found)
 
     return update
 
@@ -171,6 +174,12 @@ def update_of(problem: Problem, instance: Instance) -> Update:
 def filled(gradients: Sequence[tf.Tensor | None], values: Tensors) -> Tensors:
     """The gradients, zero for a weight that has no part in the loss."""
     return [tf.zeros_like(w) if g is None else g for g, w in zip(gradients, values, strict=True)]
+
+
+def unscaled(optimizer: keras.Optimizer, gradients: Tensors) -> Tensors:
+    """Gradients of the loss itself, where an optimizer has it multiplied."""
+    factor = optimizer.loss_scale_factor
+    return gradients if factor is None else [gradient / factor for gradient in gradients]
 
 
 def norm(values: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from thalweg.grid.experiment import Target
 from thalweg.grid.runs import Horizon
 from thalweg.training import evaluation, optimizers, records, seeds, steps
-from thalweg.training.problem import Problem, Source, Split, epoch, pieces
+from thalweg.training.problem import Problem, Source, Split, begin, epoch, pieces
 from thalweg.training.program import Program
 from thalweg.training.records import DIVERGED, GOING, REACHED, Trajectory
 from thalweg.training.steps import Instance, State
@@ -32,7 +32,7 @@ def batches(problem: Problem, horizon: Horizon, seed: int, fixed: bool = False) 
             for start in range(0, len(of_epoch), horizon.batch_size):
                 yield source.each(lambda array: array[of_epoch[start : start + horizon.batch_size]])  # noqa: B023
         return
-    made = source.batches(horizon.batch_size, seeds.derive(seed, "data order"))
+    made = begin(source, horizon.batch_size, seeds.derive(seed, "data order"))
     for number in range(1, horizon.epochs + 1):
         came = 0
         for batch in epoch(made):

@@ -217,7 +217,7 @@ def test_the_article_s_nine_sentences_are_claims():
 def test_claims_train_nothing(write):
     without, with_claims = load(write(EXPERIMENT)), load(write(EXPERIMENT + CLAIMS))
     run = Run("linear", "sgd", "constant", 6, 0.01, 1)
-    check = {"data": "d", "splits": {"train": {"examples": 6}}}
+    check = {"data": "d", "model": "m", "splits": {"train": {"examples": 6}}}
     assert identity(without, run, check, "cpu") == identity(with_claims, run, check, "cpu")
     before, after = launch.parts(without), launch.parts(with_claims)
     assert {name for name in after if before[name] != after[name]} == {"claims"}

@@ -21,7 +21,7 @@ schedules:
   falling: {class: ExponentialDecay, decay_rate: 0.5, decay_steps: 1 epoch}
 seeds: {tuning: 1, evaluation: 1}
 """
-CHECK = {"data": "d", "splits": {"train": {"examples": 6}}}
+CHECK = {"data": "d", "model": "m", "splits": {"train": {"examples": 6}}}
 RUN = Run("linear", "sgd", "constant", 6, 0.1, 1)
 
 
@@ -100,8 +100,9 @@ def test_each_axis_the_device_and_the_data_tell_runs_apart(folder):
         digest(folder, RUN._replace(batch_size=3)),
         digest(folder, device="gpu"),
         digest(folder, check={**CHECK, "data": "e"}),
+        digest(folder, check={**CHECK, "model": "n"}),
     ]
-    assert len({digest(folder), *others}) == 7
+    assert len({digest(folder), *others}) == 8
 
 
 def test_what_is_searched_is_among_the_arguments_and_told_from_what_is_fixed(folder):

@@ -57,6 +57,17 @@ class Holder(keras.layers.Layer):
         return x * self.held
 
 
+random = np.random.default_rng()
+
+
+def drawn(shape, dtype=None):
+    return random.normal(size=shape)
+
+
+def endless(size, seed):
+    return tf.data.Dataset.from_tensor_slices((x, x)).repeat().batch(size)
+
+
 def only_for_graphs(x):
     return x * tf.strings.to_number(tf.strings.as_string(x))
 '''
@@ -118,7 +129,7 @@ def test_a_good_problem_is_described(write):
         (
             "test=Split(x, x),",
             "test=Split(x, x), probe=Split(x[:2], x[:3]),",
-            "probe: has 3 targets for 2 predicted val",
+            "probe.x has 2 examples, but y has 3",
         ),
         ("test=Split(x, x),", "test=Split(x, x), probe=Split(np.ones((2, 5)), x[:2]),", ".py: ValueError: "),
         ("test=Split(x, x)", "test=Split(x, x + np.random.rand())", "makes other data at each call"),
@@ -155,6 +166,27 @@ def test_a_good_problem_is_described(write):
             ".py: train: its batches hold 10 examples in an epoch, but examples says 12",
         ),
         ("train=Split(x, x)", "train=(x, x)", ".py: train must be a Split or a Source, not tuple"),
+        (f"lambda: {MODEL}", f"lambda m={MODEL}: m", "model returns the same model each time"),
+        (
+            "keras.layers.Dense(1)])",
+            "keras.layers.Dense(1, kernel_initializer=drawn)])",
+            "the same seed draws other init",
+        ),
+        (
+            MODEL,
+            LAYERS.format("keras.layers.SpectralNormalization(keras.layers.Dense(2))"),
+            "assigns to this trainable",
+        ),
+        (
+            "train=Split(x, x)",
+            "train=Source(endless, 10)",
+            "train: its batches hold more examples in an epoch than the 10",
+        ),
+        (
+            "test=Split(x, x),",
+            "test=Split(x, x), probe=Split(x / 0, x),",
+            "probe.x holds 10 values that are not finite",
+        ),
         (
             'loss="mse"',
             'loss="mse", metrics={"a b": keras.metrics.mean_squared_error}',
@@ -221,7 +253,7 @@ def test_a_mistake_in_an_optimizer_is_told_with_its_key(write, optimizer, messag
         ),
         ("{class: CosineDecay}", "missing 1 required positional argument: 'decay_steps'"),
         ("{class: CosineDecay, decay_steps: 9, initial_learning_rate: 1}", "initial_learning_rate: the grid sets the"),
-        ("{class: ExponentialDecay, decay_steps: 1, decay_rate: -2}", "the rate at step 7 of "),
+        ("{class: ExponentialDecay, decay_steps: 1, decay_rate: -2}", "the rate at step 1 of "),
     ],
 )
 def test_a_mistake_in_a_schedule_is_told_with_its_key(write, schedule, message):

@@ -85,6 +85,11 @@ def test_only_what_treats_each_weight_by_itself_is_packed(name, arguments, packe
     assert (len(instance.variables) == 1) == packed
 
 
+def test_weights_under_a_constraint_are_not_packed():
+    instance = steps.instantiate(problem(keras.layers.Dense(1, kernel_constraint="non_neg")), "SGD", {}, 1)
+    assert len(instance.variables) == 2
+
+
 def test_a_model_that_is_large_or_has_a_weight_without_part_in_the_loss_is_not_packed():
     class Idle(keras.layers.Dense):
         def build(self, shape):

@@ -28,8 +28,8 @@ def make(model=None, **changes):
     )
 
 
-def train(problem, rate=0.1, points=(0, 7, 15), optimizer="SGD", seed=1, xla=True, horizon=HORIZON):
-    instance = steps.instantiate(problem, optimizer, {}, seed)
+def train(problem, rate=0.1, points=(0, 7, 15), optimizer="SGD", seed=1, xla=True, horizon=HORIZON, **arguments):
+    instance = steps.instantiate(problem, optimizer, arguments, seed)
     run = program.compile_program(problem, instance, horizon, points, xla)
     order = seeds.data_order(seed, horizon.examples, horizon.epochs)
     return run(instance.state, order, np.full(horizon.steps, rate, np.float32))
@@ -144,3 +144,19 @@ def test_mixed_precision_trains_in_full_precision_weights():
     assert all(weights.dtype == np.float32 for weights in mixed.state.trainable)
     assert not same(mixed, full)
     assert mixed.records[-1, 0] == pytest.approx(full.records[-1, 0], rel=0.2)
+
+
+def test_before_the_first_update_an_average_is_the_weights_themselves():
+    plain, averaged = (train(make(), use_ema=use_ema, xla=False) for use_ema in (False, True))
+    assert np.array_equal(plain.records[0], averaged.records[0])
+    assert not np.array_equal(plain.records[-1], averaged.records[-1])
+
+
+def test_a_scaled_loss_leaves_the_records_of_its_gradient_as_they_are():
+    plain, scaled = (train(make(), loss_scale_factor=factor, xla=False) for factor in (None, 1024.0))
+    np.testing.assert_allclose(plain.records, scaled.records, rtol=1e-6)
+
+
+def test_a_model_s_layers_are_named_as_if_it_were_the_first():
+    names = [layer.name for layer in steps.instantiate(make(), "SGD", {}, 1).model.layers]
+    assert names == ["dense", "dense_1"]
