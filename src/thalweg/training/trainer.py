@@ -61,7 +61,8 @@ def train(
         evaluation_steps = missing[group[0]]["evaluation_steps"]
         with reporter.spending("compiling"):
             programs = compile_programs(problem, grid, horizon, group, evaluation_steps, instance_of)
-            shares = {run.schedule: table_of(missing[run], horizon) for run in group}
+            scheduled = {run.schedule: missing[run]["schedule"] for run in group}
+            shares = {name: table_of(schedule, horizon) for name, schedule in scheduled.items()}
         for compiled, served in programs:
             for pack in (served[first : first + grid.lanes] for first in range(0, len(served), grid.lanes)):
                 began = time.perf_counter()
@@ -87,8 +88,7 @@ def train(
                     )
 
 
-def table_of(what: Identity, horizon: Horizon) -> np.ndarray:
-    schedule = what["schedule"]
+def table_of(schedule: dict[str, Any], horizon: Horizon) -> np.ndarray:
     return schedules.table(schedule["class"], schedule["arguments"], horizon.steps, schedule.get("warmup", 0))
 
 
