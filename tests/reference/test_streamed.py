@@ -237,3 +237,12 @@ def test_the_order_of_a_dataset_does_not_depend_on_what_was_drawn_before():
     keras.utils.set_random_seed(2)
     assert one == orders()
     assert one[:5] != one[5:]
+
+
+def test_a_model_that_is_built_by_its_first_batch_has_the_weights_of_its_seed():
+    x = np.ones((4, 3), np.float32)
+    source = Source(lambda size, seed: tf.data.Dataset.from_tensor_slices((x, x[:, :1])).batch(size), 4)
+    problem = Problem(lambda: keras.Sequential([keras.layers.Dense(1)]), "mse", *[source] * 3)
+    one, again, other = (steps.instantiate(problem, "SGD", {}, seed).state.trainable[0] for seed in (1, 1, 2))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)

@@ -35,7 +35,7 @@ def metrics_of(problem: Problem, predictions: tf.Tensor, targets: Any) -> dict[s
 def totals_of(problem: Problem, instance: Instance) -> Totals:
     """The loss with penalties and the metrics, each over a whole split, as Keras's `evaluate` gives them."""
     model, loss_function = instance.model, steps.loss_of(problem)
-    examples = steps.first_examples(problem.train)
+    examples = steps.first_examples(problem)
     metrics = metrics_of(problem, model(examples.x), examples.y)
     beginning = [variable.numpy() for metric in metrics.values() for variable in metric.variables]
 

@@ -141,7 +141,7 @@ def model_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
     yield from ways
     if ways:
         return
-    predictions = model(steps.first_examples(problem.train).x)
+    predictions = model(steps.first_examples(problem).x)
     if len(tf.nest.flatten(predictions)) != 1 or not tf.is_tensor(predictions):
         outputs = getattr(model, "output_names", None) or [type(predictions).__name__]
         yield f"the model must have one output, a tensor, not several ({', '.join(map(str, outputs))})"
@@ -179,7 +179,7 @@ def drawing_mistakes(problem: Problem) -> Iterator[str]:
     if not all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in both):
         yield "the same seed draws other initial weights each time; draw them by Keras's initializers without a seed"
         return
-    model, batch = steps.built(problem), steps.first_examples(problem.train)
+    model, batch = steps.built(problem), steps.first_examples(problem)
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     with keras.StatelessScope([(variable, variable.value) for variable in variables]) as scope:
         model(batch.x, **({"training": True} if model._call_has_training_arg else {}))
@@ -226,7 +226,7 @@ def compilation_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
     """Compile a step and an evaluation, as training will."""
     instance = steps.instantiate(problem, "SGD", {}, 1)
     update, totals = steps.update_of(problem, instance), evaluation.totals_of(problem, instance)
-    batch = steps.first_examples(problem.train).each(tf.convert_to_tensor)
+    batch = steps.first_examples(problem).each(tf.convert_to_tensor)
     state = tf.nest.map_structure(tf.constant, steps.packed(instance, instance.state))
     if grid.lanes > 1:  # two show what all would
         state, batch = tf.nest.map_structure(
@@ -297,7 +297,7 @@ def model_digest(problem: Problem) -> str:
     """SHA-256, in hexadecimal, of what the model is: its operations, and its initial weights under one seed. So a model
     made of what cannot be seen in the problem's source, such as a file that it reads, is another one."""
     instance = steps.instantiate(problem, "SGD", {}, 1)
-    batch = steps.first_examples(problem.train).each(tf.convert_to_tensor)
+    batch = steps.first_examples(problem).each(tf.convert_to_tensor)
     graph = tf.function(lambda x: steps.predict(instance, instance.state, x), autograph=False).get_concrete_function(
         batch.x
     )
@@ -309,7 +309,7 @@ def model_digest(problem: Problem) -> str:
 
 def facts(problem: Problem) -> dict[str, Any]:
     """What the identity of a run and the report need to know about a problem's data and model."""
-    model, examples = problem.model(), steps.first_examples(problem.train)
+    model, examples = problem.model(), steps.first_examples(problem)
     predictions = model(examples.x)
     splits = {
         name: {"examples": split.examples, "digest": problems.split_digest(split)}

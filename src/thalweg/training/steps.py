@@ -11,7 +11,7 @@ from keras.src.backend.common import global_state
 from keras.src.losses.losses import LossFunctionWrapper
 
 from thalweg.training import optimizers, packing, seeds
-from thalweg.training.problem import Problem, Source, Split, pieces
+from thalweg.training.problem import Problem, Split, pieces
 
 Tensors = list[tf.Tensor]
 
@@ -58,7 +58,7 @@ def instantiate(
     """Build the model with the initial weights that `seed` draws, and an optimizer of that class for it."""
     searched = searched or {}
     made = optimizers.find_class(optimizer, keras.optimizers)
-    every_gradient = connected(problem)
+    every_gradient = connected(problem)  # and whatever it asks a source for, before the seed is set
     keras.utils.set_random_seed(seeds.derive(seed, "initial weights"))
     model = built(problem)
     variables = model.trainable_variables
@@ -74,7 +74,7 @@ def built(problem: Problem) -> keras.Model:
     global_state.set_global_attribute("object_name_uids", defaultdict(int))
     model = problem.model()
     if not model.built:
-        model(first_examples(problem.train).x)
+        model(first_examples(problem).x)
     return model
 
 
@@ -86,7 +86,7 @@ def connected(problem: Problem) -> bool:
     values = State(trainable, rest, [])
     with tf.GradientTape() as tape:
         tape.watch(values.trainable)
-        loss, _, _ = forward(model, loss_of(problem), values, first_examples(problem.train), training=True)
+        loss, _, _ = forward(model, loss_of(problem), values, first_examples(problem), training=True)
     return None not in tape.gradient(loss, values.trainable)
 
 
@@ -105,8 +105,10 @@ def opened(instance: Instance, state: State) -> State:
     return state._replace(trainable=packing.unpack(state.trainable[0], own))
 
 
-def first_examples(split: Split | Source) -> Split:
-    return next(pieces(split, 2))
+@cache
+def first_examples(problem: Problem) -> Split:
+    """Two training examples. They are remembered, since to ask a source for them sets the global seed."""
+    return next(pieces(problem.train, 2))
 
 
 def loss_of(problem: Problem) -> keras.losses.Loss:
