@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from batch_losses import BatchLosses
 
 from thalweg.grid.runs import Horizon
 from thalweg.training import problem as problems
@@ -22,20 +23,6 @@ BATCHES = {"linear": (4, 50), "sine": (32, 25), "digits_cnn": (64, 6)}
 """Batch size, with a partial last batch in every epoch, and epochs: about 100 steps."""
 
 RATES = {"SGD": 0.03, "Adam": 0.003, "RMSprop": 0.001}
-
-
-class BatchLosses(keras.callbacks.Callback):
-    """The loss of each batch. Keras logs the mean since the epoch began, so the mean is begun anew at each batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.losses = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.model.reset_metrics()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.losses.append(logs["loss"])
 
 
 def keras_fit(problem, instance, optimizer, learning_rate, horizon, order, xla):

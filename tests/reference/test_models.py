@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pytest
+from batch_losses import BatchLosses
 from keras import layers, losses, metrics
 
 from thalweg.grid.runs import Horizon
@@ -270,20 +271,6 @@ class InOrder(keras.utils.PyDataset):
         return tuple(
             tuple(part) if isinstance(part, list) else part for part in self.batches[number] if part is not None
         )
-
-
-class BatchLosses(keras.callbacks.Callback):
-    """The loss of each batch. Keras logs the mean since the epoch began, so the mean is begun anew at each batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.losses = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.model.reset_metrics()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.losses.append(logs["loss"])
 
 
 class Ended(NamedTuple):
