@@ -9,6 +9,8 @@ TABLES = (
     "budgets",
     "sensitivity",
     "comparisons",
+    "improvements",
+    "ranks",
     "claims",
     "factors",
     "schedules",

@@ -151,9 +151,67 @@ SPECIFIC = {
         "learning_rate": ("", "the rate chosen for that cell"),
         "n": ("seeds", "evaluation seeds that both cells have"),
         "ratio": ("", "median over seeds of final test loss / that of the problem's best cell at the same seed"),
-        "lower": ("", "lower end of the median's 95 % interval (order statistics)"),
+        "lower": ("", "lower end of the median's 95 % interval (order statistics), for this ratio by itself"),
         "upper": ("", "upper end of it"),
-        "verdict": ("", "reference, lower, higher, not distinguishable (the interval holds 1), or too few seeds"),
+        "p": ("", "two-sided p of the exact sign test that the median ratio is 1; ties count for nothing"),
+        "adjusted_p": ("", "p adjusted for all comparisons of the problem and factor (Holm)"),
+        "verdict": (
+            "",
+            "reference; lower or higher, where adjusted_p is at most 5 %; not distinguishable, where it is above; or "
+            "too few seeds, where even seeds that all agree could not bring it there",
+        ),
+    },
+    "improvements": {
+        "problem": ("", "the problem's name in the experiment file; null for all problems together"),
+        "first": ("", "an optimizer, with its cell of the lowest tuning_validation_loss"),
+        "second": ("", "another optimizer, with its own; each pair is there once"),
+        "problems": ("problems", "on how many both were evaluated"),
+        "n": ("seeds", "evaluation seeds that both have, those of all these problems"),
+        "probability": (
+            "",
+            "share of seeds at which the first ends with the lower test loss, a tie counting half; over all problems "
+            "the mean of theirs",
+        ),
+        "lower": ("", "lower end of its 95 % interval (Clopper–Pearson), for this pair by itself"),
+        "upper": ("", "upper end of it"),
+        "p": ("", "two-sided p of the exact sign test that both end lower as often; ties count for nothing"),
+        "adjusted_p": ("", "p adjusted for all pairs of the problem, or of all problems together (Holm)"),
+        "verdict": (
+            "",
+            "of the first: lower or higher, where adjusted_p is at most 5 %; not distinguishable, where it is above; "
+            "or too few seeds, where even seeds that all agree could not bring it there",
+        ),
+    },
+    "ranks": {
+        "problem": ("", "the problem's name in the experiment file; null for all problems together"),
+        "schedule": ("", "that of the optimizer's cell with the lowest tuning_validation_loss on the problem"),
+        "batch_size": ("examples", "that of the same cell"),
+        "learning_rate": ("", "the rate chosen for that cell"),
+        "problems": ("problems", "how many the row speaks of: all together are those where every optimizer has a rank"),
+        "n": ("runs", "evaluation runs of those cells, diverged ones and those out of time included"),
+        "final_test_loss": ("", "interquartile mean over evaluation seeds; what ranks are of"),
+        "rank": (
+            "",
+            "1 for the lowest final_test_loss, ties sharing theirs, those below 1.4e-14 being ties; over all problems "
+            "the mean; null where not every optimizer was evaluated",
+        ),
+        "ratio": (
+            "",
+            "geometric interquartile mean, over seeds and over problems, of final test loss / that of the problem's best cell at "
+            "the same seed",
+        ),
+        "lower": ("", "lower end of its 95 % interval (bootstrap of the seeds of each problem)"),
+        "upper": ("", "upper end of it"),
+        "chi_square": ("", "Friedman's χ² of the ranks, not corrected for ties; this and what follows are of all rows"),
+        "f": ("", "Iman and Davenport's F made of it; infinite where all problems agree on all ranks"),
+        "p": ("", "the p of F"),
+        "critical_difference": ("", "by how much two mean ranks must differ at 5 % (Nemenyi)"),
+        "permutation_p": ("", "the p of χ² by permutation of each problem's ranks, right for few problems too"),
+        "caution": (
+            "",
+            "why there is no test, or why F, its p and critical_difference are rough: they are approximations for more "
+            "than 10 problems and more than 5 optimizers; null where they are not",
+        ),
     },
     "claims": {
         "claim": ("", "the claim's name in the experiment file"),

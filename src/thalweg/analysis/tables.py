@@ -7,7 +7,6 @@ measured lies in a folder of its own.
 import argparse
 import io
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,13 @@ from thalweg.analysis import (
     TABLES,
     budgets,
     claims,
+    comparisons,
     dictionary,
     factors,
     histories,
     intervals,
+    pairs,
+    ranks,
     sensitivity,
     targets,
 )
@@ -33,7 +35,6 @@ from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import declared
 from thalweg.store import write_whole
 
-FACTORS = ("optimizer", "schedule", "batch_size")
 KEYS = ("problem", "stage", "reproduction", "optimizer", "schedule", "batch_size", *TRIAL, "seed", "step")
 ENVIRONMENT = (
     "device",
@@ -74,7 +75,9 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "targets": times_to_targets(experiment, results, evaluation, recorded),
         "budgets": budgets.table(tuning, by_rate),
         "sensitivity": sensitivity.table(experiment, by_rate),
-        "comparisons": comparisons(experiment, by_cell, evaluation),
+        "comparisons": comparisons.table(experiment, by_cell, evaluation),
+        "improvements": pairs.table(experiment, by_cell, evaluation),
+        "ranks": ranks.table(experiment, by_cell, evaluation),
         "claims": claims.table(experiment, claims.Results(counted, evaluation, recorded, truths)),
         "factors": factors.table(experiment, tuning),
         "schedules": schedules(runs, recorded),
@@ -83,7 +86,8 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "provenance": provenance(measured),
         "seconds": seconds(runs, measured),
     }
-    unsorted = {"cells", "comparisons", "claims", "factors", "reproductions", "counts", "provenance"}
+    unsorted = {"improvements", "ranks"}
+    unsorted |= {"cells", "comparisons", "claims", "factors", "reproductions", "counts", "provenance"}
     for name in tables.keys() - unsorted:
         tables[name] = histories.in_grid_order(tables[name], experiment, [key for key in KEYS if key in tables[name]])
     return tables
@@ -160,66 +164,6 @@ def times_to_targets(
     """A row a cell and target, as targets.table has it."""
     made = targets.of_problems(experiment, evaluation)
     return targets.table(evaluation, recorded, made, experiment, targets.examples_of(experiment, results))
-
-
-def comparisons(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
-    """For each problem and factor, each level's best cell against the problem's best cell, seed by seed.
-
-    Which cells are best is decided on tuning runs alone, so that no evaluation run is both judge and party: the lowest
-    `tuning_validation_loss`, those below histories.RESOLUTION being equal, and of equals the first in grid order. The
-    effect is the median over seeds of the ratio of final test losses, which no monotone scale of the loss changes and
-    which runs that diverged or were out of time leave defined: against a run that finished the ratio is infinite,
-    against another such run it is one.
-    """
-    losses = {
-        key: group.drop_duplicates("seed").set_index("seed")["final_test_loss"]
-        for key, group in evaluation.groupby(CELL, sort=False)
-    }
-    rows = []
-    for _, of_problem in by_cell.groupby("problem", sort=False):
-        ranked = of_problem.sort_values("tuning_validation_loss", key=histories.resolved, kind="stable")
-        best = tuple(ranked[CELL].iloc[0])
-        for factor in FACTORS:
-            levels = histories.in_grid_order(ranked.drop_duplicates(factor), experiment, [factor])
-            for cell in levels.itertuples():
-                key = tuple(getattr(cell, name) for name in CELL)
-                ratios = paired_ratios(losses.get(key), losses.get(best))
-                lower, upper = intervals.median_interval(ratios)
-                rows.append(
-                    {
-                        **dict(zip(CELL, key, strict=True)),
-                        "factor": factor,
-                        "level": str(getattr(cell, factor)),
-                        **{name: getattr(cell, name) for name in TRIAL},
-                        "n": len(ratios),
-                        "ratio": intervals.quartiles(ratios)[1],
-                        "lower": lower,
-                        "upper": upper,
-                        "verdict": "reference" if key == best else verdict(lower, upper),
-                    }
-                )
-    order = ["problem", "factor", "level", *CELL[1:], *TRIAL, "n", "ratio", "lower", "upper", "verdict"]
-    return pd.DataFrame(rows)[order]
-
-
-def paired_ratios(losses: pd.Series | None, reference: pd.Series | None) -> NDArray[np.float64]:
-    """The ratio of losses at each seed that both have; one where both are infinite or below the RESOLUTION."""
-    if losses is None or reference is None:
-        return np.empty(0)
-    both = pd.concat([losses, reference], axis=1, join="inner").astype(float)
-    ours, theirs = both.apply(histories.resolved).to_numpy().T
-    with np.errstate(invalid="ignore"):
-        ratios: NDArray[np.float64] = np.where(ours == theirs, 1.0, ours / theirs)
-    return ratios
-
-
-def verdict(lower: float, upper: float) -> str:
-    """What an interval of the ratio to the reference says."""
-    if math.isnan(lower):
-        return "too few seeds"
-    if lower > 1:
-        return "higher"
-    return "lower" if upper < 1 else "not distinguishable"
 
 
 def schedules(runs: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL
-from thalweg.analysis.tables import FACTORS
+from thalweg.analysis.comparisons import FACTORS
 
 
 def of_problem(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any] | None:

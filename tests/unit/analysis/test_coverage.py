@@ -5,12 +5,13 @@
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import integrate, optimize, special, stats
 
 from thalweg.analysis import intervals
 
 SIMULATIONS = 5_000
 SIZES = (10, 20)
+LAWS = {"normal": lambda spread: stats.norm(0, spread), "lognormal": stats.lognorm}
 
 
 def sample(distribution, size):
@@ -99,7 +100,38 @@ def test_the_true_interquartile_mean_of_a_lognormal_is_that_of_its_middle_half()
     assert sample("lognormal", 10)[1] == pytest.approx(middle.mean(), rel=1e-4)
 
 
+def stratified_coverage(distribution, size):
+    """The same of three strata that differ in spread, in 2,000 simulations."""
+    laws = [LAWS[distribution](spread) for spread in (0.5, 1, 2)]
+    draws = [
+        law.rvs((2_000, size), random_state=np.random.default_rng([size, place])) for place, law in enumerate(laws)
+    ]
+    found = np.array([intervals.stratified(strata) for strata in zip(*draws, strict=True)])
+    truth = of_mixture(laws)
+    return float(np.mean((found[:, 0] <= truth) & (truth <= found[:, 1])))
+
+
+def of_mixture(laws):
+    """The true interquartile mean of values of which equally many are of each law."""
+    lower, upper = (
+        optimize.brentq(lambda x, share=share: np.mean([law.cdf(x) for law in laws]) - share, -20, 20)
+        for share in (0.25, 0.75)
+    )
+    return integrate.quad(lambda x: x * np.mean([law.pdf(x) for law in laws]), lower, upper)[0] / 0.5
+
+
+@pytest.mark.parametrize("size", [6, 10])
+@pytest.mark.parametrize("distribution", LAWS)
+def test_the_interval_of_several_strata_does_too(distribution, size):
+    share = stratified_coverage(distribution, size)
+    # Of 2,000 simulations a share of 95 % has a standard error of 0.5 %.
+    assert share == pytest.approx(0.95, abs=0.015)
+    assert share >= 0.925
+
+
 if __name__ == "__main__":
     for method in (ours, percentile, bias_corrected_and_accelerated, trimmed_t):
         for distribution in ("normal", "lognormal"):
             print(method.__name__, distribution, [coverage(method, distribution, size) for size in SIZES])
+    for distribution in LAWS:
+        print("stratified", distribution, [stratified_coverage(distribution, size) for size in (6, 10, 20)])

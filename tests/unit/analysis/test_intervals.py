@@ -87,3 +87,37 @@ def test_wilsons_interval_is_scipys():
 
 def test_wilsons_interval_of_nothing_is_undefined():
     assert np.isnan(intervals.wilson(0, 0)).all()
+
+
+def test_the_exact_interval_is_scipys():
+    for n in (1, 6, 10, 200):
+        for k in range(n + 1):
+            theirs = stats.binomtest(k, n).proportion_ci(0.95, method="exact")
+            assert intervals.exact(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert np.isnan(intervals.exact(0, 0)).all()
+
+
+def test_one_stratum_has_the_interval_of_its_values():
+    alone, plain = intervals.stratified([SAMPLE]), intervals.interquartile_mean_interval(SAMPLE)
+    assert alone == pytest.approx(plain, abs=0.2)
+    assert alone == intervals.stratified([SAMPLE[::-1]])
+
+
+def test_seeds_are_resampled_within_each_stratum():
+    # Far apart, strata of one value each leave nothing to chance; resampled together they would.
+    assert intervals.stratified([np.zeros(6), np.ones(6), np.full(6, 2.0)]) == (1, 1)
+    # Of an eighth, and of the other, all are cut; what is left are resamples of the one in the middle.
+    strata = [np.full(6, -1e9), SAMPLE, SAMPLE[:8], np.full(6, np.inf)]
+    lower, upper = intervals.stratified(strata)
+    assert SAMPLE.min() < lower < upper < SAMPLE.max()
+
+
+def test_a_stratum_with_too_few_seeds_leaves_no_interval():
+    assert np.isnan(intervals.stratified([SAMPLE, SAMPLE[:5]])).all()
+    assert np.isnan(intervals.stratified([])).all()
+
+
+def test_strata_in_which_runs_diverge_reach_infinity():
+    lower, upper = intervals.stratified([SAMPLE, np.array([*SAMPLE[:5], *[np.inf] * 5])])
+    assert np.isfinite(lower)
+    assert upper == np.inf

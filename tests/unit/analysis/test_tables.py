@@ -203,56 +203,6 @@ def test_a_job_that_never_ran_is_counted_as_missing(experiment, small, tmp_path)
     assert np.isnan(cell["final_test_loss"])
 
 
-@pytest.mark.parametrize(
-    ("losses", "reference", "ratios"),
-    [
-        ([2.0, 9.0], [1.0, 3.0], [2.0, 3.0]),
-        ([0.0, np.inf], [0.0, np.inf], [1.0, 1.0]),
-        ([np.inf, 1.0], [1.0, np.inf], [np.inf, 0.0]),
-        ([1e-15, 1.0], [0.0, 0.0], [1.0, 2.0**46]),
-    ],
-)
-def test_ratios_are_paired_and_defined_for_infinite_losses_and_for_those_below_what_single_precision_tells(
-    losses, reference, ratios
-):
-    found = tables.paired_ratios(pd.Series(losses, index=[7, 8]), pd.Series(reference[::-1], index=[8, 7]))
-    assert list(found) == ratios
-
-
-@pytest.mark.parametrize(
-    ("interval", "verdict"),
-    [
-        ((1.1, 2.0), "higher"),
-        ((0.5, 0.9), "lower"),
-        ((0.9, 1.1), "not distinguishable"),
-        ((1.0, 1.5), "not distinguishable"),
-        ((np.nan, np.nan), "too few seeds"),
-    ],
-)
-def test_verdicts_follow_from_the_interval(interval, verdict):
-    assert tables.verdict(*interval) == verdict
-
-
-def test_the_reference_of_a_problem_is_its_best_cell_on_tuning_runs(built):
-    cells = at(built["cells"], problem="linear")
-    best = cells.loc[cells["tuning_validation_loss"].idxmin()]
-    reference = at(built["comparisons"], problem="linear", verdict="reference")
-    assert list(reference["factor"]) == ["optimizer", "schedule", "batch_size"]
-    for name in ("optimizer", "schedule", "batch_size", "learning_rate"):
-        assert (reference[name] == best[name]).all()
-    assert at(built["comparisons"], problem="linear", level="doomed")["verdict"].item() == "higher"
-
-
-def test_cells_that_cannot_be_told_apart_are_taken_in_grid_order(experiment, built):
-    evaluation = at(built["runs"], stage="evaluation")
-    losses = np.geomspace(1e-14, 1e-15, len(built["cells"]))
-    tied = tables.comparisons(experiment, built["cells"].assign(tuning_validation_loss=losses), evaluation)
-    reference = at(tied, problem="linear", verdict="reference").iloc[0]
-    first = at(built["cells"], problem="linear").iloc[0]
-    for name in ("optimizer", "schedule", "batch_size"):
-        assert reference[name] == first[name]
-
-
 def test_missing_runs_are_said_in_one_line(built):
     assert tables.missing("small", built["counts"]) is None
     counts = pd.DataFrame({"declared": [6000, 78], "missing": [100, 44]})
