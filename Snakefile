@@ -1,5 +1,5 @@
 # The front door: `snakemake --cores N` trains what is missing of an experiment and renders its report.
-# `--config experiment=NAME` takes experiments/NAME.yaml; the default is the article's.
+# `--config experiment=NAME` takes experiments/NAME.yaml; the default is the article's. `retrain` also takes a `cell`.
 
 import os
 import sys
@@ -32,9 +32,12 @@ wildcard_constraints:
 onstart:
     global held
     stages = {"tune": "tuning", "evaluate": "evaluation"}
+    jobs = list(workflow.dag.needrun_jobs())
+    if any(job.rule.name == "retrain" for job in jobs) and not RETRAINED:
+        sys.exit(f"retrain: of which cell? Write {launch.CELL_FORM}")
     starting = [
         Job(stages[job.rule.name], job.wildcards.problem, job.wildcards.optimizer)
-        for job in workflow.dag.needrun_jobs()
+        for job in jobs
         if job.rule.name in stages
     ]
     try:
@@ -45,12 +48,15 @@ onstart:
         sys.exit(str(error))
 
 
+# What is retrained is no part of the results, so that their summary would tell nothing of it.
 onsuccess:
-    print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
+    if not RETRAINED:
+        print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
 
 
 onerror:
-    print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
+    if not RETRAINED:
+        print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
 
 
 if workflow.is_main_process and not workflow.dryrun:
@@ -62,6 +68,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/check.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/retrain.smk"
 
 
 # Every file is asked for, since Snakemake does not miss what lies on the way to a report that is there.

@@ -15,8 +15,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from thalweg import progress, provenance
-from thalweg.grid.experiment import Experiment, ExperimentError, in_one_message
+from thalweg.grid.experiment import Experiment, ExperimentError, in_one_message, nearest
 from thalweg.grid.identity import class_source, computing, digest, source_digest
+from thalweg.grid.runs import Cell
 
 
 def parts(experiment: Experiment) -> dict[str, Any]:
@@ -84,6 +85,35 @@ def folder_digest(folder: Path) -> str:
     """Digest of the files in a folder, such as the report's templates, by their names and content."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return digest([[str(file.relative_to(folder)), _file_digest(file)] for file in files])
+
+
+CELL_FORM = f"--config cell={'/'.join(Cell._fields).upper()}, or less of it from the right for all cells that begin so"
+"""How a user names cells of the grid."""
+
+
+def part_of_grid(experiment: Experiment, cell: str) -> dict[str, str]:
+    """The names in a user's `cell`, by axis; those that were left out are not among them.
+
+    Raises ExperimentError with every name that the experiment does not have.
+    """
+    names = cell.split("/")
+    grid = experiment.problems.get(names[0])
+    there = {
+        "problem": list(experiment.problems),
+        "optimizer": list(experiment.optimizers),
+        "schedule": list(experiment.schedules),
+        "batch_size": [str(size) for size in grid.batch_sizes] if grid else names[3:],
+    }
+    mistakes = [
+        f"{name!r} is not among the {axis.replace('_', ' ')}s ({', '.join(known)}){nearest(name, known)}"
+        for (axis, known), name in zip(there.items(), names, strict=False)
+        if name not in known
+    ]
+    if len(names) > len(there):
+        mistakes.append(f"it has {len(names)} parts")
+    if mistakes:
+        raise ExperimentError(f"cell={cell}: {'; '.join(mistakes)}; write {CELL_FORM}")
+    return dict(zip(there, names, strict=False))
 
 
 def set_aside_damaged(results: Path) -> list[str]:

@@ -48,17 +48,14 @@ class Progress:
     cpu: dict[str, float] = field(default_factory=dict)
 
 
-class Reporter:
-    """Keeps a job's progress file, and tells the terminal from time to time."""
+class Teller:
+    """Tells the terminal from time to time how far a job is, and keeps count of what it was spent on."""
 
-    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, done: int, found: int):
-        self._results, self._experiment, self._job = results, experiment, job
-        self._began = time.monotonic()
-        self._progress = Progress(job.problem, total, done, found, cpu={"starting": time.process_time()})
-        self._write()
+    def __init__(self, heading: str, progress: Progress):
+        self._heading, self._progress, self._told = heading, progress, time.monotonic()
 
     def tell(self, message: str) -> None:
-        print(f"[{self._job.stage} {self._job.problem} × {self._job.optimizer}] {message}", flush=True)
+        print(f"[{self._heading}] {message}", flush=True)
 
     @contextmanager
     def spending(self, on: str) -> Iterator[None]:
@@ -72,15 +69,30 @@ class Reporter:
         """One more run was trained, and `done` of the job's runs are there."""
         self._progress.done = done
         self._progress.trained += 1
-        if time.monotonic() - self._told > BETWEEN_LINES:
-            self._write()
-            self.tell(f"{done} of {self._progress.total} runs; {self._overall()}")
+        self._tell_at_times(f"{done} of {self._progress.total} runs")
 
     def within(self, share: float) -> None:
         """So much of the run that is being trained is done."""
+        self._tell_at_times(f"{share:.0%} of run {self._progress.done + 1} of {self._progress.total}")
+
+    def _tell_at_times(self, message: str) -> None:
         if time.monotonic() - self._told > BETWEEN_LINES:
-            self._write()
-            self.tell(f"{share:.0%} of run {self._progress.done + 1} of {self._progress.total}; {self._overall()}")
+            self._told = time.monotonic()
+            self._tell_now(message)
+
+    def _tell_now(self, message: str) -> None:
+        self.tell(message)
+
+
+class Reporter(Teller):
+    """Keeps a job's progress file too, and tells how far the whole experiment is."""
+
+    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, done: int, found: int):
+        cpu = {"starting": time.process_time()}
+        super().__init__("{} {} × {}".format(*job), Progress(job.problem, total, done, found, cpu=cpu))
+        self._results, self._experiment, self._job = results, experiment, job
+        self._began = time.monotonic()
+        self._write()
 
     def finish(self) -> None:
         spent = self._progress.cpu
@@ -89,13 +101,16 @@ class Reporter:
         self._write()
         self.tell(self._overall())
 
+    def _tell_now(self, message: str) -> None:
+        self._write()
+        self.tell(f"{message}; {self._overall()}")
+
     def _overall(self) -> str:
         workers = int(os.environ.get(WORKERS_VARIABLE, "1"))
         return overall(self._experiment, read(self._results, self._experiment), workers)
 
     def _write(self) -> None:
-        self._told = time.monotonic()
-        self._progress.seconds = self._told - self._began
+        self._progress.seconds = time.monotonic() - self._began
         store.write_json(progress_file(self._results, self._job), asdict(self._progress))
 
 

@@ -39,10 +39,12 @@ class Workspace:
     def tiny(self) -> Path:
         return self.root / "experiments" / "tiny.yaml"
 
-    def start(self, *arguments: str, experiment: str = "tiny", cores: int = 2, **variables: str) -> subprocess.Popen:
+    def start(
+        self, *arguments: str, experiment: str = "tiny", cell: str = "", cores: int = 2, **variables: str
+    ) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
         return subprocess.Popen(
-            [*command, "--config", f"experiment={experiment}"],
+            [*command, "--config", f"experiment={experiment}", *([f"cell={cell}"] if cell else [])],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(self.root / "src"), **variables},
             stdout=subprocess.PIPE,

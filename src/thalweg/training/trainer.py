@@ -12,7 +12,7 @@ import numpy as np
 from thalweg import provenance, store
 from thalweg.grid.experiment import Experiment, ProblemGrid
 from thalweg.grid.runs import Horizon, Hyperparameters, Run
-from thalweg.progress import Reporter
+from thalweg.progress import Teller
 from thalweg.training import optimizers, program, records, schedules, seeds, steps, streamed
 from thalweg.training import problem as problems
 from thalweg.training.problem import Problem
@@ -36,9 +36,7 @@ class Compiled(NamedTuple):
         return optimizers.serves(self.optimizer, dict(run.hyperparameters))
 
 
-def train(
-    experiment: Experiment, missing: dict[Run, Identity], reporter: Reporter
-) -> Iterator[tuple[Run, store.Record]]:
+def train(experiment: Experiment, missing: dict[Run, Identity], reporter: Teller) -> Iterator[tuple[Run, store.Record]]:
     """Train runs of one problem and optimizer, given with their identities."""
     one, its = next(iter(missing.items()))
     grid, optimizer = experiment.problems[one.problem], experiment.optimizers[one.optimizer]
@@ -138,7 +136,7 @@ def train_pack(
     problem: Problem,
     grid: ProblemGrid,
     horizon: Horizon,
-    reporter: Reporter,
+    reporter: Teller,
 ) -> list[records.Trajectory]:
     """Train as many runs as there are lanes, or fewer: what is missing of a pack is its last run again."""
     starts: list[Any] = []

@@ -1,0 +1,38 @@
+"""What a user may name of a grid at the front door."""
+
+from pathlib import Path
+
+import pytest
+
+from thalweg import launch
+from thalweg.grid.experiment import ExperimentError, load
+
+SMOKE = load(Path(__file__).parents[2] / "experiments/smoke.yaml")
+
+
+def test_names_may_be_left_out_from_the_right():
+    names = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": "6"}
+    for count in range(1, 5):
+        part = dict(list(names.items())[:count])
+        assert launch.part_of_grid(SMOKE, "/".join(part.values())) == part
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("linaer", "'linaer' is not among the problems (linear, sine, digits_cnn) (did you mean linear?);"),
+        ("linear/", "'' is not among the optimizers"),
+        ("linear/sgdd/constant", "'sgdd' is not among the optimizers"),
+        ("linear/sgd/constant/7", "'7' is not among the batch sizes ("),
+        ("linear/sgd/constant/6/1001", "it has 5 parts;"),
+        ("sinus/sgd/const/7", "(did you mean sine?); 'const' is not among the schedules (constant"),
+    ],
+)
+def test_a_wrong_name_is_told_with_what_there_is(cell, message):
+    with pytest.raises(ExperimentError) as raised:
+        launch.part_of_grid(SMOKE, cell)
+    told = str(raised.value)
+    assert told.startswith(f"cell={cell}: ")
+    assert message in told
+    assert told.endswith(f"write {launch.CELL_FORM}")
+    assert "--config cell=PROBLEM/OPTIMIZER/SCHEDULE/BATCH_SIZE" in launch.CELL_FORM
