@@ -197,8 +197,8 @@ SPECIFIC = {
         ),
         "ratio": (
             "",
-            "geometric interquartile mean, over seeds and over problems, of final test loss / that of the problem's best "
-            "cell at the same seed",
+            "geometric interquartile mean, over seeds and over problems, of final test loss / that of the problem's "
+            "best cell at the same seed",
         ),
         "lower": ("", "lower end of its 95 % interval (bootstrap of the seeds of each problem)"),
         "upper": ("", "upper end of it"),

@@ -35,8 +35,8 @@ def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFram
     Each optimizer stands there with its best cell, as `comparisons` has it, ranked by the interquartile mean of that
     cell's final test loss; those below histories.RESOLUTION tie, as infinite ones do, and ties share their ranks.
     `ratio` is the geometric interquartile mean, over seeds and over problems, of the ratio of the final test loss to
-    that of the problem's best cell at the same seed. All problems are those on which every optimizer has evaluation runs; on
-    another one nobody has a rank.
+    that of the problem's best cell at the same seed. All problems are those on which every optimizer has evaluation
+    runs; on another one nobody has a rank.
     """
     losses = comparisons.by_seed(evaluation)
     best = comparisons.best_cells(by_cell, ["problem", "optimizer"])
@@ -115,7 +115,7 @@ def _over_problems(found: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _aggregate(ratios: Sequence[NDArray[np.float64]]) -> tuple[float, float, float]:
-    """The ratio and its interval, averaged as logarithms: else one problem with large ratios would outweigh the rest."""
+    """The ratio and its interval, averaged as logarithms: one problem with large ratios would outweigh the rest."""
     logs = [np.log(one) for one in ratios]
-    lower, upper = intervals.stratified(logs)
-    return float(np.exp(intervals.interquartile_mean(np.concatenate(logs)))), float(np.exp(lower)), float(np.exp(upper))
+    ratio, lower, upper = np.exp([intervals.interquartile_mean(np.concatenate(logs)), *intervals.stratified(logs)])
+    return float(ratio), float(lower), float(upper)
