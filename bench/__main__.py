@@ -13,6 +13,7 @@ import digits_cnn
 import grid
 import job
 import linear_snippet
+import tables
 import third_snippet
 import turns
 
@@ -64,6 +65,13 @@ def grid_of_runs(whole: bool) -> None:
         turns.line(f"{runs:,} runs on 2 cores, minutes", seconds / 60)
 
 
+def tables_of_runs() -> None:
+    print("all tables from the shards of 50,000 runs (once)", flush=True)
+    for cores, cost in zip((2, 1), tables.measure(2, 1), strict=True):
+        turns.line(f"on {cores} core{'s' * (cores > 1)}, s", cost.seconds)
+        turns.line("  memory at the peak, GiB", cost.gib)
+
+
 def main() -> None:
     rows = {
         "third_snippet": partial(
@@ -76,6 +84,7 @@ def main() -> None:
         "first_run": first,
         "job": fixed_cost,
         "grid": grid_of_runs,
+        "tables": tables_of_runs,
     }
     parser = argparse.ArgumentParser(prog="python bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(rows)}; all of them if none is named")

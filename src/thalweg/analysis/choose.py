@@ -22,14 +22,14 @@ def rates(tuning: pd.DataFrame) -> pd.DataFrame:
     `steps_to_target` is the median of the steps that runs took to a target at which they end, infinite for one that did
     not come there. `tuning` holds the tuning runs as histories.counting_lost gives them.
     """
-    rows = []
-    for key, group in tuning.groupby([*CELL, *TRIAL], sort=False):
-        lower, median, upper = intervals.quartiles(group["final_validation_loss"].to_numpy())
-        there = group["ended_at"].astype(float).where(group["outcome"] == "reached target", math.inf)
-        steps = intervals.quartiles(there.to_numpy())[1]
-        rows.append((*key, len(group), *histories.lost(group).values(), median, lower, upper, steps))
-    names = [*CELL, *TRIAL, "n", *histories.LOST, "median", "lower", "upper", "steps_to_target"]
-    return pd.DataFrame(rows, columns=names)
+    there = tuning["ended_at"].astype(float).where(tuning["outcome"] == "reached target", math.inf)
+    lost = {column: tuning["outcome"] == outcome for column, outcome in histories.LOST.items()}
+    groups = tuning.assign(n=1, **lost).groupby([*CELL, *TRIAL], sort=False)
+    made, group = groups[["n", *lost]].sum().reset_index(), groups.ngroup().to_numpy()
+    losses = tuning["final_validation_loss"].to_numpy(float)
+    for name, share in (("median", 0.5), ("lower", 0.25), ("upper", 0.75)):
+        made[name] = intervals.quantile_by_group(losses, group, share)
+    return made.assign(steps_to_target=intervals.quantile_by_group(there.to_numpy(), group, 0.5))
 
 
 def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:

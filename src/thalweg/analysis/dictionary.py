@@ -288,7 +288,7 @@ SPECIFIC = {
         "upper": ("µs", "third quartile of the same"),
     },
 }
-_MEASURED = re.compile(r"(final|best)_(?:(train|validation|test)_(.+?)|probe_(\d+))(_lower|_upper)?")
+_MEASURED = re.compile(r"(final|best)_(?:(train|validation|test)_(.+?)|probe_(\d+))(_lower|_upper|_median)?")
 
 
 def describe(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -309,6 +309,8 @@ def _describe(table: str, column: str) -> tuple[str, str]:
     meaning = f"{what} {'where the run ended' if when == 'final' else 'at the step of the lowest validation loss'}"
     if table == "cells":
         meaning += ": interquartile mean over evaluation seeds, a run that did not finish counting as the worst"
-    if end:
+    if end == "_median":
+        meaning = "median over the same runs"
+    elif end:
         meaning = f"{end[1:]} end of its 95 % bootstrap interval"
     return "", meaning

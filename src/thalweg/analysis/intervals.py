@@ -31,6 +31,18 @@ def quantile(ordered: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     return lower if weight == 0 else (1 - weight) * lower + weight * ordered[below + 1]
 
 
+def quantile_by_group(values: NDArray[np.float64], groups: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+    """The quantile, as above, of the values of each of the groups 0, 1 …, none of which is empty."""
+    ordered, sizes = values[np.lexsort((values, groups))], np.bincount(groups)
+    position = share * (sizes - 1)
+    below = position.astype(int)
+    weight, place = position - below, np.cumsum(sizes) - sizes + below
+    lower, upper = ordered[place], ordered[place + (weight > 0)]
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.float64] = np.where(weight == 0, lower, (1 - weight) * lower + weight * upper)
+    return found
+
+
 def quartiles(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """First quartile, median and third quartile; NaN where there is no value."""
     if not len(values):

@@ -94,7 +94,10 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
 
 
 def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell: the chosen trial, then the test metrics of its evaluation runs with 95 % intervals over seeds."""
+    """A row a cell: the chosen trial, then the test metrics of its evaluation runs with 95 % intervals over seeds.
+
+    The interval is that of the interquartile mean; the median of final metrics is given beside it.
+    """
     groups = dict(iter(evaluation.groupby(CELL, sort=False)))
     names = [name for name in evaluation if name.startswith(("final_test_", "best_test_"))] + ["log_test_loss_area"]
     rows = []
@@ -110,6 +113,8 @@ def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
             values = group[name].to_numpy()
             row[name] = intervals.interquartile_mean(values)
             row[f"{name}_lower"], row[f"{name}_upper"] = intervals.interquartile_mean_interval(values)
+            if name.startswith("final_"):
+                row[f"{name}_median"] = intervals.quartiles(values)[1]
         rows.append(row)
     named = {name: f"tuning_{name}" for name in ("runs", *LOST, "validation_loss")}
     order = [*CELL, *TRIAL, "edge", *named.values()]

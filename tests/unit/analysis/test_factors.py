@@ -1,10 +1,13 @@
-"""Shares of variance: against sums of squares from other formulas, and intervals against a known truth."""
+"""Shares of variance: against sums of squares of statsmodels, and intervals against a known truth."""
 
 import itertools
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 
 from thalweg.analysis import factors
 
@@ -19,29 +22,25 @@ def design(seeds=3, noise=0.4, seed=0):
     return effects + noise * rng.normal(size=(trials, 4, 3, seeds))
 
 
-def test_sums_of_squares_are_those_of_the_fall_in_residuals_of_nested_least_squares():
-    """The extra sum of squares of each term, when it is added to all terms of lower order (type I, and of a balanced
-    design every other type too)."""
-    ranks = design()
-    trial, schedule, size, seed = np.indices(ranks.shape).reshape(4, -1)
-    codes = {"optimizer": GROUPS[trial], "learning_rate": trial, "schedule": schedule, "batch_size": size}
-    del seed
+def test_sums_of_squares_and_degrees_of_freedom_are_those_of_statsmodels():
+    """Of type I, which in a balanced design every other type equals. Trials within their optimizer are columns of 0 and
+    1, one for each but the first: as a factor their levels would differ from optimizer to optimizer."""
+    ranks, later = design(), np.flatnonzero(np.diff(GROUPS, prepend=-1) == 0)
+    trial, schedule, batch_size, _ = np.indices(ranks.shape).reshape(4, -1)
+    data = pd.DataFrame({"schedule": schedule, "batch_size": batch_size, "optimizer": GROUPS[trial], "trial": trial})
 
-    def columns(term):
-        cells = pd.MultiIndex.from_arrays([codes[name] for name in term.split(":")])
-        return pd.get_dummies(pd.Series(cells.factorize()[0])).to_numpy(dtype=float)
+    def learning_rate(trial):
+        return (np.asarray(trial)[:, None] == later).astype(float)
 
-    found, target = factors.sums_of_squares(ranks, GROUPS), ranks.ravel()
-    known, before = [np.ones((target.size, 1))], ((target - target.mean()) ** 2).sum()
-    for term in [term for term in found if term != "seed"]:
-        known.append(columns(term))
-        matrix = np.hstack(known)
-        fitted = matrix @ np.linalg.lstsq(matrix, target, rcond=None)[0]
-        after = ((target - fitted) ** 2).sum()
-        assert found[term] == pytest.approx(before - after, rel=1e-6, abs=1e-8), term
-        before = after
-    assert found["seed"] == pytest.approx(before)
-    assert sum(found.values()) == pytest.approx(((ranks - ranks.mean()) ** 2).sum())
+    formula = "rank ~ (C(optimizer) + learning_rate(trial)) * C(schedule) * C(batch_size)"
+    theirs = anova_lm(ols(formula, data.assign(rank=ranks.ravel())).fit(), typ=1)
+    terms = {frozenset(re.findall("|".join(factors.FACTORS), name) or ["seed"]): row for name, row in theirs.iterrows()}
+    squares, freedom = factors.sums_of_squares(ranks, GROUPS), factors.degrees_of_freedom(ranks, GROUPS)
+    assert {frozenset(term.split(":")) for term in squares} == terms.keys()
+    for term, square in squares.items():
+        assert square == pytest.approx(terms[frozenset(term.split(":"))]["sum_sq"], rel=1e-9), term
+        assert freedom[term] == terms[frozenset(term.split(":"))]["df"], term
+    assert sum(squares.values()) == pytest.approx(((ranks - ranks.mean()) ** 2).sum())
 
 
 def test_degrees_of_freedom_add_up():

@@ -66,6 +66,7 @@ def test_a_cell_is_the_trimmed_mean_of_its_runs(small, built):
     assert cell["n"] == len(losses) == 7
     assert cell["final_test_loss"] == pytest.approx(stats.trim_mean(losses, 0.25))
     assert cell["final_test_loss_lower"] < cell["final_test_loss"] < cell["final_test_loss_upper"]
+    assert cell["final_test_loss_median"] == pytest.approx(statistics.median(losses))
 
 
 def test_a_cell_in_which_all_diverged_is_there_and_infinite(built):

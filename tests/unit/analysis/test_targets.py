@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from lifelines import KaplanMeierFitter
+from lifelines.utils import median_survival_times
 from scipy import stats
 
 from thalweg.analysis import TABLES, targets
@@ -115,23 +117,20 @@ def test_a_run_lost_from_sight_counts_for_those_still_watched():
     assert np.isnan(medians([2, 2, 9], [True, False, False])[1])
 
 
-@pytest.mark.filterwarnings("ignore:The confidence interval is undefined")
-@pytest.mark.parametrize("seed", range(40))
-def test_median_and_interval_are_where_scipys_kaplan_meier_curves_cross_one_half(seed):
+@pytest.mark.parametrize("seed", range(100))
+def test_median_and_interval_are_those_of_lifelines(seed):
     rng = np.random.default_rng(seed)
     size = int(rng.integers(6, 30))
     # Few distinct times, so that there are ties, of events with events and with runs that are lost.
     times, reached = rng.integers(1, 15, size).astype(float), rng.random(size) < rng.choice([0.4, 0.7, 1.0])
-    curve = stats.ecdf(stats.CensoredData(uncensored=times[reached], right=times[~reached])).sf
-    with np.errstate(all="ignore"):
-        interval = curve.confidence_interval(0.95, method="log-log")
-
-    def crossed(one):
-        low = one.probabilities <= 0.5 + 1e-12
-        return one.quantiles[low][0] if low.any() else np.nan
-
-    theirs = [crossed(interval.low), crossed(curve), crossed(interval.high)]
-    np.testing.assert_array_equal(medians(times, reached), theirs)
+    fitted = KaplanMeierFitter().fit(times, reached)
+    curve, interval = fitted.survival_function_, fitted.confidence_interval_
+    # Where nothing survives the interval is undefined: R's survfit and SciPy have none either, lifelines says [0, 0].
+    interval = interval[curve.iloc[:, 0] > 0]
+    # Rounded, so that a product of shares that should be one half is.
+    median, ends = median_survival_times(curve.round(12)), median_survival_times(interval.round(12))
+    theirs = np.array([ends.iloc[0, 0], median, ends.iloc[0, 1]])
+    np.testing.assert_array_equal(medians(times, reached), np.where(np.isinf(theirs), np.nan, theirs))
 
 
 def test_samples_of_different_sizes_are_told_apart_in_one_call():

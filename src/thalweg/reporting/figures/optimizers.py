@@ -23,7 +23,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     metrics = [
         name.removeprefix("final_")
         for name in best
-        if name.startswith("final_test_") and not name.endswith(("_lower", "_upper")) and best[name].notna().any()
+        if name.startswith("final_test_") and name in seeds and best[name].notna().any()
     ] or ["test_loss"]
     styles = style.lines(experiment.optimizers)
     figure, axes = panels.grid(1, len(metrics), 0.34 * len(best) + 0.3, sharex=False)
