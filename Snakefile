@@ -81,5 +81,5 @@ rule all:
             optimizer=EXPERIMENT.optimizers,
         ),
         rules.tables.output,
-        expand(rules.figure.output, figure=FIGURES),
+        FIGURES.values(),
         rules.report.output,

@@ -80,12 +80,21 @@ def shard_folder(results: Path, stage: str, problem: str, optimizer: str) -> Pat
     return results / "runs" / stage / problem / optimizer
 
 
+def surface_file(results: Path, problem: str) -> Path:
+    """Where the loss surface of a problem of two weights lies."""
+    return results / "surfaces" / f"{problem}.parquet"
+
+
 def write_shard(folder: Path, tables: Mapping[str, pa.Table]) -> None:
     """Write the tables of SHARDS, each whole, into a job's folder."""
     for name in SHARDS:
-        sink = pa.BufferOutputStream()
-        pq.write_table(tables[name], sink, compression="zstd")
-        write_whole(folder / f"{name}.parquet", sink.getvalue().to_pybytes())
+        write_table(folder / f"{name}.parquet", tables[name])
+
+
+def write_table(file: Path, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_whole(file, sink.getvalue().to_pybytes())
 
 
 def read_shards(folders: Iterable[Path], name: str) -> pa.Table:

@@ -13,7 +13,7 @@ problems:
     epochs: 20
     evaluation_points: 12
     drop_remainder: true
-    record: [gradient_noise]
+    record: [gradient_noise, weights]
     target: validation_loss <= 1
     end_at_target: true
 optimizers:
@@ -73,6 +73,17 @@ def test_runs_end_at_their_target_and_leave_out_the_partial_batch(wide, runs):
     counts = pd.read_parquet(wide[0].results / "wide" / "tables" / "counts.parquet")
     assert counts["reached_target"].sum() == len(reached) > 0
     assert (counts["missing"] == 0).all()
+
+
+def test_the_surface_under_the_paths_has_its_lowest_point_at_the_line(wide, recorded):
+    results = wide[0].results / "wide"
+    surface = pd.read_parquet(results / "surfaces" / "points.parquet")
+    lowest = surface.loc[surface["train_loss"].idxmin()]
+    apart = (surface["weight_0"].max() - surface["weight_0"].min()) / 80
+    assert abs(lowest["weight_0"] - 2) < apart
+    ends = recorded.sort_values("step").drop_duplicates("run", keep="last")[["weight_0", "weight_1"]]
+    assert ends.notna().all().all()
+    assert (results / "report" / "figures" / "points" / "paths.svg").is_file()
 
 
 def test_warmups_and_the_gradient_are_recorded(runs, recorded):

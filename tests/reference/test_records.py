@@ -62,8 +62,8 @@ def train(problem, points, optimizer="Adam", xla=False, horizon=HORIZON, rate=RA
     return run(instance.state, order_of(horizon, fixed=fixed), rates_of(horizon, rate))
 
 
-def column(trajectory, problem, name, noise=False):
-    return trajectory.records[:, records.columns(problem, noise).index(name)]
+def column(trajectory, problem, name, record=()):
+    return trajectory.records[:, records.columns(problem, record).index(name)]
 
 
 def same(one, other):
@@ -176,7 +176,7 @@ def test_gradient_noise_is_that_of_the_first_epoch_s_whole_batches(batch_size):
     problem = problem_of(layered())
     horizon = Horizon(22, batch_size, 2)
     whole = order_of(horizon)[: 22 // batch_size * batch_size]
-    ours = train(problem, [0, horizon.steps], "SGD", horizon=horizon, noise=True)
+    ours = train(problem, [0, horizon.steps], "SGD", horizon=horizon, record=["gradient_noise"])
     start = steps.instantiate(problem, "SGD", {}, SEED).state
     for state, record in zip((start, ours.state), ours.records, strict=True):
         expected = simple_noise(gradients_of_a_line(state, whole), batch_size)
@@ -191,7 +191,7 @@ def test_gradient_variance_is_that_of_single_examples_in_the_mean_of_all_orders(
     trace = np.trace(np.cov(single.T))
     for batch_size in (2, 12):
         horizon = Horizon(24, batch_size, 1)
-        run = program.compile_program(problem, instance, horizon, [0, 1], False, noise=True)
+        run = program.compile_program(problem, instance, horizon, [0, 1], False, record=["gradient_noise"])
         orders = [order_of(horizon, seed) for seed in range(300)]
         found = [run(instance.state, order, rates_of(horizon, 0)).records[0, -3:] for order in orders]
         norms, variances, _ = np.transpose(found)
@@ -202,7 +202,7 @@ def test_gradient_variance_is_that_of_single_examples_in_the_mean_of_all_orders(
 
 
 def test_one_batch_has_no_scatter():
-    ours = train(problem_of(layered()), [0], "SGD", horizon=Horizon(22, 20, 1), noise=True)
+    ours = train(problem_of(layered()), [0], "SGD", horizon=Horizon(22, 20, 1), record=["gradient_noise"])
     assert np.isfinite(ours.records[0, -3])
     assert np.isnan(ours.records[0, -2:]).all()
     assert ours.outcome == "finished"
@@ -212,13 +212,77 @@ def test_one_batch_has_no_scatter():
 def test_recording_changes_no_bits(xla):
     problem = problem_of(RESTLESS)
     often, seldom, noisy = (
-        train(problem, points, xla=xla, noise=noise)
-        for points, noise in ((range(LAST + 1), False), ([LAST], False), ([0, 5, LAST], True))
+        train(problem, points, xla=xla, record=record)
+        for points, record in ((range(LAST + 1), ()), ([LAST], ()), ([0, 5, LAST], ["gradient_noise"]))
     )
     assert same(often, seldom)
     assert same(often, noisy)
     assert often.records[-1].tolist() == seldom.records[-1].tolist()
     assert often.records[[0, 5, LAST]].tolist() == noisy.records[:, :-3].tolist()
+
+
+TWO_WEIGHTS = problem_of(
+    lambda: keras.Sequential([keras.Input((1,)), layers.Dense(1)]),
+    **{name: Split(split.x[:, :1], split.y) for name, split in splits().items()},
+)
+
+
+class Weights(keras.callbacks.Callback):
+    """A model's two weights after each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append([array.item() for array in self.model.get_weights()])
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "Ftrl"])
+def test_recorded_weights_are_those_of_a_fit_at_these_steps(optimizer):
+    """Of optimizers that update them as one vector, and of one that does not."""
+    points = [0, 1, 2, 5, 7, LAST]
+    ours = train(TWO_WEIGHTS, points, optimizer, record=["weights"])
+    found = np.column_stack([column(ours, TWO_WEIGHTS, name, ["weights"]) for name in ("weight_0", "weight_1")])
+    model, after = steps.instantiate(TWO_WEIGHTS, optimizer, {}, SEED).model, Weights()
+    before = [array.item() for array in model.get_weights()]
+    model.compile(getattr(keras.optimizers, optimizer)(RATE), "mean_squared_error", jit_compile=False)
+    for epoch in order_of(HORIZON).reshape(HORIZON.epochs, -1):
+        x, y = TWO_WEIGHTS.train.x[epoch], TWO_WEIGHTS.train.y[epoch]
+        model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[after])
+    assert len(np.unique(found[:, 0])) == len(points)
+    assert found.tolist() == [[before, *after.seen][point] for point in points]
+
+
+def test_recorded_weights_are_the_average_where_the_optimizer_keeps_one():
+    instance = steps.instantiate(TWO_WEIGHTS, "SGD", {"use_ema": True, "ema_momentum": 0.9}, SEED)
+    run = program.compile_program(TWO_WEIGHTS, instance, HORIZON, range(LAST + 1), False, record=["weights"])
+    averaged = run(instance.state, order_of(HORIZON), rates_of(HORIZON)).records[:, -2:]
+    plain = train(TWO_WEIGHTS, range(LAST + 1), "SGD", record=["weights"]).records[:, -2:]
+    expected = [plain[0], plain[1]]  # Keras's average begins with the weights after the first step
+    for weights in plain[2:]:
+        expected.append(0.9 * expected[-1] + 0.1 * weights)
+    np.testing.assert_allclose(averaged, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_recording_weights_changes_no_bits(xla):
+    with_weights, without = (
+        train(TWO_WEIGHTS, range(LAST + 1), xla=xla, record=record) for record in (["weights"], ())
+    )
+    assert same(with_weights, without)
+    assert with_weights.records[:, :-2].tolist() == without.records.tolist()
+    assert with_weights.records[-1, -2:].tolist() == [value.item() for value in with_weights.state.trainable]
+
+
+def test_each_lane_records_its_own_weights():
+    instances = [steps.instantiate(TWO_WEIGHTS, "Adam", {}, seed) for seed in (1, 2)]
+    starts = [(one.state, order_of(HORIZON), rates_of(HORIZON), np.zeros(0)) for one in instances]
+    points = [0, 5, LAST]
+    run = program.compile_program(TWO_WEIGHTS, instances[0], HORIZON, points, True, lanes=2, record=["weights"])
+    for lane, (start, *_) in zip(run(*program.stack(starts)), starts, strict=True):
+        for state, record in ((start, lane.records[0]), (lane.state, lane.records[-1])):
+            assert record[-2:].tolist() == [value.item() for value in state.trainable]
 
 
 def test_a_target_ends_a_run_where_it_is_first_met():

@@ -148,6 +148,15 @@ def test_a_source_is_trained_on_as_its_arrays(make, drop):
         assert np.abs(unweighted.records[-1] - ended.records[-1]).max() > 1e-3, "the weights must mean something"
 
 
+def test_a_streamed_run_records_its_weights():
+    parts = {name: Split(split.x[:, :1], split.y) for name, split in problem_of().splits.items()}
+    problem = problem_of(model=lambda: keras.Sequential([keras.Input((1,)), layers.Dense(1)]), probe=None, **parts)
+    ours, without = (by_steps(problem, record=record) for record in (["weights"], ()))
+    assert_close(ours, in_memory(problem, record=["weights"]))
+    assert ours.records[-1, -2:].tolist() == [value.item() for value in ours.state.trainable]
+    assert ours.records[:, :-2].tolist() == without.records.tolist()
+
+
 def test_a_dataset_of_several_inputs():
     def of_two():
         one, other = keras.Input((3,), name="one"), keras.Input((1,), name="other")

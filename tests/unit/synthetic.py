@@ -18,6 +18,7 @@ from thalweg.analysis.choose import choose, rates
 from thalweg.analysis.histories import counting_lost, with_outcomes
 from thalweg.grid.experiment import Experiment, ProblemGrid, load
 from thalweg.grid.runs import Horizon, Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
+from thalweg.store import surface_file
 
 EXAMPLES = {"linear": 6, "sine": 100, "digits_cnn": 1078}
 CLASSIFIERS = ("digits_cnn",)
@@ -26,7 +27,7 @@ SMALL = f"""
 title: '{HOSTILE}'
 description: 'a <b>small</b> experiment & its results'
 problems:
-  linear: {{batch_sizes: [1, 6], epochs: 20}}
+  linear: {{batch_sizes: [1, 6], epochs: 20, record: [weights]}}
   digits_cnn: {{batch_sizes: [512], epochs: 4}}
 optimizers:
   sgd: {{class: SGD, learning_rates: 1e-2 .. 1}}
@@ -97,6 +98,8 @@ def write(experiment: Experiment, results: Path) -> None:
         path = results / "checks" / f"{problem}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(check), encoding="utf-8")
+        if "weights" in experiment.problems[problem].record:
+            write_surface(surface_file(results, problem))
         for optimizer in experiment.optimizers:
             tuning = [(run, "tuning", None) for run in tuning_runs(experiment, problem, optimizer)]
             runs, histories = write_job(experiment, results, "tuning", tuning)
@@ -140,6 +143,14 @@ def write_job(
     history_frame.to_parquet(folder / "histories.parquet", index=False)
     pd.DataFrame(measured.values()).to_parquet(folder / "measured.parquet", index=False)
     return runs, history_frame
+
+
+def write_surface(file: Path) -> None:
+    """A round bowl, with its bottom at (2, −1), a point of the grid."""
+    weight_0, weight_1 = (axis.ravel() for axis in np.meshgrid(*np.linspace([1.25, -1.75], [2.75, -0.25], 13).T))
+    surface = {"weight_0": weight_0, "weight_1": weight_1, "train_loss": (weight_0 - 2) ** 2 + (weight_1 + 1) ** 2}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(surface, dtype="float32").to_parquet(file, index=False)
 
 
 def lose_everything(results: Path) -> None:
@@ -205,6 +216,9 @@ def history(grid: ProblemGrid, run: Run, horizon: Horizon) -> Iterator[dict[str,
         row |= {"gradient_norm": loss**0.5 if step else None, "update_ratio": 0.01 * loss if step else None}
         if run.problem not in CLASSIFIERS:
             row["probe_0"] = 19 * (1 - loss * noise.uniform(0.5, 1.5))
+        if "weights" in grid.record:
+            angle = 3 * share + run.seed
+            row |= {"weight_0": 2 + loss**0.5 * math.cos(angle), "weight_1": -1 + loss**0.5 * math.sin(angle)}
         yield row
 
 

@@ -1,9 +1,15 @@
 # What the rules share.
 
+from thalweg.reporting.figures import figures_of
 from thalweg.store import SHARDS
 
 # What a job writes to its standard error goes to its log; if it fails, the end of that goes to the terminal.
 TO_LOG = " 2> {log:q} || (tail --lines=15 {log:q}; echo 'This job failed; its whole log is {log}'; exit 1)"
+
+# The problems whose loss surface is drawn, with the paths over it.
+OF_TWO_WEIGHTS = [
+    name for name, grid in EXPERIMENT.problems.items() if "weights" in grid.record
+]
 
 
 def trained_from(w, *parts):
@@ -17,3 +23,16 @@ def shard(stage):
     """The files that a training job leaves of its runs."""
     folder = f"{RESULTS}/runs/{stage}/{{problem}}/{{optimizer}}"
     return {name: f"{folder}/{name}.parquet" for name in SHARDS}
+
+
+def figure_files(figure):
+    """The files of a figure: one job draws it for every problem that has it."""
+    return expand(
+        f"{RESULTS}/report/figures/{{problem}}/{figure}.{{form}}",
+        problem=[
+            problem
+            for problem in EXPERIMENT.problems
+            if figure in figures_of(EXPERIMENT, problem)
+        ],
+        form=["svg", "pdf", "csv", "json"],
+    )

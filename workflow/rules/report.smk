@@ -1,7 +1,9 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
 from thalweg.analysis import MEASURED, TABLES
-from thalweg.reporting.figures import NAMES as FIGURES
+from thalweg.reporting.figures import NAMES
+
+FIGURES = {figure: files for figure in NAMES if (files := figure_files(figure))}
 
 
 rule tables:
@@ -12,6 +14,7 @@ rule tables:
             optimizer=EXPERIMENT.optimizers,
         ),
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
+        expand(rules.surface.output, problem=OF_TWO_WEIGHTS),
         experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(
@@ -43,42 +46,41 @@ rule tables:
         f"{TO_LOG}"
 
 
-rule figure:
-    input:
-        rules.tables.output,
-        experiment=ancient(EXPERIMENT_FILE),
-    output:
-        expand(
-            f"{RESULTS}/report/figures/{{problem}}/{{{{figure}}}}.{{form}}",
-            problem=EXPERIMENT.problems,
-            form=["svg", "pdf", "csv", "json"],
-        ),
-    log:
-        f"{RESULTS}/logs/figures/{{figure}}.log",
-    wildcard_constraints:
-        figure="|".join(FIGURES),
-    conda:
-        "../../environment.yml"
-    params:
-        made_from=digest(
-            [
-                job_digest("thalweg.reporting.figures"),
-                launch.folder_digest(HERE / "reports/alt"),
-                PARTS["optimizers"],
-                PARTS["schedules"],
-            ]
-        ),
-        results=lambda w: RESULTS,
-    shell:
-        "python -m thalweg.reporting.figures {wildcards.figure} --experiment {input.experiment:q}"
-        " --tables {params.results}/tables --output {params.results}/report/figures"
-        + TO_LOG
+for figure, files in FIGURES.items():
+
+    rule:
+        name:
+            f"figure_{figure}"
+        input:
+            rules.tables.output,
+            experiment=ancient(EXPERIMENT_FILE),
+        output:
+            files,
+        log:
+            f"{RESULTS}/logs/figures/{figure}.log",
+        conda:
+            "../../environment.yml"
+        params:
+            made_from=digest(
+                [
+                    job_digest("thalweg.reporting.figures"),
+                    launch.folder_digest(HERE / "reports/alt"),
+                    PARTS["optimizers"],
+                    PARTS["schedules"],
+                ]
+            ),
+            figure=figure,
+            results=lambda w: RESULTS,
+        shell:
+            "python -m thalweg.reporting.figures {params.figure} --experiment {input.experiment:q}"
+            " --tables {params.results}/tables --output {params.results}/report/figures"
+            + TO_LOG
 
 
 rule report:
     input:
         rules.tables.output,
-        expand(rules.figure.output, figure=FIGURES),
+        FIGURES.values(),
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
         experiment=ancient(EXPERIMENT_FILE),
     output:

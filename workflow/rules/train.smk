@@ -75,3 +75,33 @@ rule evaluate:
         " --optimizer {wildcards.optimizer} --chosen {input.chosen:q} --results {params.results}"
         " --store {params.store}"
         f"{TO_LOG}"
+
+
+# Of problems that record their weights.
+rule surface:
+    input:
+        expand(
+            rules.evaluate.output,
+            optimizer=EXPERIMENT.optimizers,
+            allow_missing=True,
+        ),
+        experiment=ancient(EXPERIMENT_FILE),
+    output:
+        f"{RESULTS}/surfaces/{{problem}}.parquet",
+    log:
+        f"{RESULTS}/logs/surfaces/{{problem}}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        made_from=lambda w: digest(
+            [
+                job_digest("thalweg.training.surface"),
+                PARTS["problems"][w.problem],
+                PARTS["software"],
+            ]
+        ),
+        results=lambda w: RESULTS,
+    shell:
+        "python -m thalweg.training.surface --experiment {input.experiment:q} --problem {wildcards.problem}"
+        " --results {params.results}"
+        f"{TO_LOG}"

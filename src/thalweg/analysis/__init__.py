@@ -14,6 +14,8 @@ TABLES = (
     "claims",
     "factors",
     "schedules",
+    "paths",
+    "surfaces",
     "reproductions",
     "counts",
     "provenance",

@@ -39,6 +39,10 @@ SHARED = CELL_OF_THE_GRID | {
     ),
     "best_step": ("steps", "the evaluation point with the lowest validation loss, the earliest of equals"),
 }
+WEIGHTS = {
+    "weight_0": ("", "the first of the model's two trainable weights"),
+    "weight_1": ("", "the second"),
+}
 SPECIFIC = {
     "cells": {
         "learning_rate": (
@@ -243,6 +247,11 @@ SPECIFIC = {
     },
     "schedules": {
         "relative": ("", "the learning rate as the latest step applied it / the peak learning rate"),
+    },
+    "paths": WEIGHTS,
+    "surfaces": WEIGHTS
+    | {
+        "train_loss": ("", "the loss over the whole training split at these weights, as the runs' histories have it"),
     },
     "reproductions": {
         "quantity": ("", "train_loss, the final one, or probe_k, the prediction at the k-th probe point"),

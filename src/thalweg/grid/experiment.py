@@ -158,7 +158,7 @@ class ProblemGrid(_Section):
     drop_remainder: Switch = False
     data_order: Literal["reshuffled", "fixed"] = "reshuffled"
     evaluation_points: Annotated[int, Field(strict=True, ge=2)] = 40
-    record: tuple[Literal["gradient_noise"], ...] = ()
+    record: tuple[Literal["gradient_noise", "weights"], ...] = ()
     target: Annotated[Target | None, BeforeValidator(_read_target)] = None
     end_at_target: Switch = False
     time_limit: Annotated[float | None, BeforeValidator(_read_duration)] = None

@@ -11,7 +11,7 @@ from thalweg.analysis import MEASURED, TABLES, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import trials
 from thalweg.reporting import findings, templates
-from thalweg.reporting.figures import NAMES as FIGURES
+from thalweg.reporting.figures import figures_of
 from thalweg.reporting.findings import records
 from thalweg.store import write_whole
 
@@ -58,7 +58,7 @@ def _problem(
         "finding": findings.of_problem(name, tables["comparisons"], tables["cells"]),
         "metrics": ["loss", *check["metrics"]],
         "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
-        "figures": {figure: _figure(report, name, figure) for figure in FIGURES},
+        "figures": {figure: _figure(report, name, figure) for figure in figures_of(experiment, name)},
     }
 
 

@@ -1,6 +1,6 @@
-"""What is recorded at an evaluation point: losses and metrics on whole splits, and the gradient and its noise."""
+"""What is recorded at an evaluation point: losses and metrics on whole splits, the gradient and its noise, weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import keras
@@ -63,7 +63,9 @@ def totals_of(problem: Problem, instance: Instance) -> Totals:
     return Totals(zeros, add, results)
 
 
-def evaluate_of(problem: Problem, instance: Instance, horizon: Horizon, noise: bool) -> Callable[..., tf.Tensor]:
+def evaluate_of(
+    problem: Problem, instance: Instance, horizon: Horizon, record: Collection[str]
+) -> Callable[..., tf.Tensor]:
     """(state, weights before the latest step, its gradients, training data, the rows of an epoch in whole batches,
     splits, probes) -> a record, float32, shape (columns,)."""
     evaluation = totals_of(problem, instance)
@@ -125,8 +127,10 @@ def evaluate_of(problem: Problem, instance: Instance, horizon: Horizon, noise: b
         values = [over(left, split) for split in splits.values()]
         values += [tf.cast(tf.reshape(steps.predict(instance, left, x), [-1]), tf.float32) for x in probes]
         values.append(tf.stack(diagnostics(before, state.trainable, gradients)))
-        if noise:
+        if "gradient_noise" in record:
             values.append(tf.stack(noise_of(state, examples, opening)))
+        if "weights" in record:
+            values.append(steps.weights(instance, left))
         return tf.concat(values, 0)
 
     return evaluate

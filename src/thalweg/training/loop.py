@@ -4,7 +4,7 @@ A run is cut into segments, so that batches have a static shape and a step pays 
 is some full batches, then perhaps the partial batch that ends an epoch, then perhaps an evaluation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +42,7 @@ def loop_of(
     horizon: Horizon,
     plan: np.ndarray,
     target: Target | None,
-    noise: bool,
+    record: Collection[str],
     lanes: int,
 ) -> Loop:
     """The loop over the segments of a `plan`, (segments, 3), as records.segments gives it."""
@@ -52,10 +52,10 @@ def loop_of(
     splits = {name: split.each(tf.constant) for name, split in problem.splits.items() if isinstance(split, Split)}
     examples = splits["train"]
     probes = [] if problem.probe is None else [tf.nest.map_structure(tf.constant, problem.probe.x)]
-    names = records.columns(problem, noise)
+    names = records.columns(problem, record)
     measured = len(records.measured_columns(problem))
     update = each_lane(steps.update_of(problem, instance), lanes)
-    measure = evaluate_of(problem, instance, horizon, noise)
+    measure = evaluate_of(problem, instance, horizon, record)
     shape = [] if lanes == 1 else [lanes]
 
     def finite(values: tf.Tensor, axis: int | None = None) -> tf.Tensor:
@@ -124,16 +124,16 @@ def loop_of(
             )
             if remainder:
                 carried = tf.cond((partial > 0) & going(carried), lambda: advance(remainder, carried), lambda: carried)
-            record = tf.cond(
+            values = tf.cond(
                 (evaluated > 0) & going(carried),
                 lambda: evaluate(carried.state, before, carried.gradients, opening),
                 lambda: tf.zeros([*shape, len(names)]),
             )
-            carried = now(carried, ~finite(record[..., :measured], axis=-1), DIVERGED)
+            carried = now(carried, ~finite(values[..., :measured], axis=-1), DIVERGED)
             if target:
-                there = records.met(target, record[..., names.index(target.column)])
+                there = records.met(target, values[..., names.index(target.column)])
                 carried = now(carried, (evaluated > 0) & there, REACHED)
-            return index + 1, carried, rows.write(index, tf.concat([record, carried.loss[..., None]], -1))
+            return index + 1, carried, rows.write(index, tf.concat([values, carried.loss[..., None]], -1))
 
         rows = tf.TensorArray(tf.float32, len(plan), element_shape=[*shape, len(names) + 1])
         _, carried, rows = tf.while_loop(

@@ -122,12 +122,16 @@ def grid_mistakes(experiment: Experiment, name: str, problem: Problem) -> Iterat
         )
     if grid.lanes > 1 and grid.precision != "float32" and not grid.xla:
         yield f"problems.{name}.lanes: without XLA, runs in {grid.precision} differ when stacked; write xla: true"
+    if "weights" in grid.record:
+        count = sum(int(np.prod(weight.shape)) for weight in steps.built(problem).trainable_variables)
+        if count != 2:
+            yield f"problems.{name}.record: weights are recorded of a model with two; {name} has {count} to train"
     if not problem.in_memory:
         if grid.lanes > 1:
             yield f"problems.{name}.lanes: runs on a Source cannot be stacked; leave lanes out"
         if grid.data_order == "fixed":
             yield f"problems.{name}.data_order: the order of a Source is its own; leave data_order out"
-        if grid.record:
+        if "gradient_noise" in grid.record:
             yield f"problems.{name}.record: gradient_noise needs the training data in memory; they are a Source"
 
 

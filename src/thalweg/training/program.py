@@ -8,7 +8,7 @@ between them. That is to fill a GPU; on a processor it gains nothing.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,18 +53,18 @@ def compile_program(
     xla: bool,
     *,
     target: Target | None = None,
-    noise: bool = False,
+    record: Collection[str] = (),
     lanes: int = 1,
 ) -> Program:
-    """Compile training for one problem, optimizer and batch size. `target` ends a run early; with `noise` the
-    gradient's noise is measured at each evaluation point, over a whole epoch of batches."""
+    """Compile training for one problem, optimizer and batch size. `target` ends a run early; `record` is
+    what of records.ON_REQUEST is recorded at each evaluation point."""
     plan = records.segments(horizon.steps_per_epoch, horizon.steps, horizon.remainder > 0, evaluation_steps)
     start = hopeless(instance, horizon)
     if lanes > 1:
         start = stack([start] * lanes)
     beginning = at_the_beginning(steps.packed(instance, start[0], lanes), [] if lanes == 1 else [lanes])
     arguments = (beginning, *start[1:], tf.constant(0), tf.constant(0))
-    loop = loop_of(problem, instance, horizon, plan, target, noise, lanes)
+    loop = loop_of(problem, instance, horizon, plan, target, record, lanes)
 
     @tf.function(jit_compile=xla, autograph=False)  # type: ignore[untyped-decorator]
     def train(*flat: tf.Tensor) -> Any:
@@ -84,7 +84,7 @@ def compile_program(
     ) -> Any:
         carried: Any = beginning._replace(state=steps.packed(instance, state, lanes))
         given = tensors((order, rates, start[-1] if hyperparameters is None else hyperparameters))
-        rows = np.zeros([len(plan), *beginning.loss.shape, len(records.columns(problem, noise)) + 1], np.float32)
+        rows = np.zeros([len(plan), *beginning.loss.shape, len(records.columns(problem, record)) + 1], np.float32)
         for first, last in slices.of_a_run():
             carried, part = traced(*tensors(carried), *given, tf.constant(first), tf.constant(last))
             carried = tf.nest.map_structure(lambda tensor: tensor.numpy(), carried)

@@ -1,6 +1,6 @@
 """What a run leaves: its records at the evaluation points, and how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +13,11 @@ DIAGNOSTICS = ("gradient_norm", "update_ratio")
 """What is recorded of the latest step: the norm of the gradient of its batch, and of its update to that of the
 weights before it. There is none before the first step."""
 
-NOISE = ("full_gradient_norm", "gradient_variance", "gradient_noise_scale")
-"""What is recorded of the gradient's noise, where the experiment asks for it."""
+ON_REQUEST = {
+    "gradient_noise": ("full_gradient_norm", "gradient_variance", "gradient_noise_scale"),
+    "weights": ("weight_0", "weight_1"),
+}
+"""What else is recorded where the experiment asks for it, in this order."""
 
 GOING, DIVERGED, REACHED = range(3)
 """How it stands with a run while it goes on."""
@@ -53,9 +56,10 @@ def measured_columns(problem: Problem) -> list[str]:
     return [*names, *(f"probe_{k}" for k in range(probes))]
 
 
-def columns(problem: Problem, noise: bool = False) -> list[str]:
-    """The names of a record's columns."""
-    return [*measured_columns(problem), *DIAGNOSTICS, *(NOISE if noise else ())]
+def columns(problem: Problem, record: Collection[str] = ()) -> list[str]:
+    """The names of a record's columns, with those of what the experiment asks to `record`."""
+    asked = [name for what, names in ON_REQUEST.items() if what in record for name in names]
+    return [*measured_columns(problem), *DIAGNOSTICS, *asked]
 
 
 def ended(

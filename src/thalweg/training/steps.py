@@ -105,6 +105,11 @@ def opened(instance: Instance, state: State) -> State:
     return state._replace(trainable=packing.unpack(state.trainable[0], own))
 
 
+def weights(instance: Instance, state: State) -> tf.Tensor:
+    """All trainable weights as one vector, float32, in the order of the model's variables."""
+    return tf.concat([tf.reshape(tf.cast(w, tf.float32), [-1]) for w in opened(instance, state).trainable], 0)
+
+
 @cache
 def first_examples(problem: Problem) -> Split:
     """Two training examples. They are remembered, since to ask a source for them sets the global seed."""

@@ -5,7 +5,7 @@ as in a program; the loop over them is Python's.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ def compile_streamed(
     xla: bool,
     *,
     target: Target | None = None,
+    record: Collection[str] = (),
 ) -> Program:
     """Compile a step and an evaluation. The program takes a run's `batches` in place of the order of the data."""
     compiled = tf.function(jit_compile=xla, autograph=False, reduce_retracing=False)
@@ -84,15 +85,17 @@ def compile_streamed(
             so_far = add(state, so_far, tuple(piece.each(tf.convert_to_tensor)))
         return results(so_far)
 
-    def record(state: State, before: Any, gradients: Any) -> np.ndarray:
+    def evaluate(state: State, before: Any, gradients: Any) -> np.ndarray:
         final = left(state)
         values = [over(final, split) for split in problem.splits.values()]
         if problem.probe is not None:
             values.append(tf.reshape(steps.predict(instance, final, problem.probe.x), [-1]))
         values.append(diagnostics(before, state.trainable, gradients))
+        if "weights" in record:
+            values.append(steps.weights(instance, final))
         return np.concatenate([np.asarray(value, np.float32) for value in values])
 
-    names, measured = records.columns(problem), len(records.measured_columns(problem))
+    names, measured = records.columns(problem, record), len(records.measured_columns(problem))
     points, searched = sorted(evaluation_steps), np.array(list(instance.searched.values()), np.float64)
 
     def run(
@@ -112,7 +115,7 @@ def compile_streamed(
         while outcome == GOING:
             if taken in points:
                 row = points.index(taken)
-                rows[row] = [*record(state, before, gradients), loss]
+                rows[row] = [*evaluate(state, before, gradients), loss]
                 if not np.isfinite(rows[row, :measured]).all():
                     outcome = DIVERGED
                 elif target and records.met(target, rows[row, names.index(target.column)]):

@@ -75,7 +75,7 @@ def train(experiment: Experiment, missing: dict[Run, Identity], reporter: Teller
                         run,
                         {
                             "identity": what,
-                            "history": history(records.columns(problem, measures_noise(grid)), trajectory, applied),
+                            "history": history(records.columns(problem, grid.record), trajectory, applied),
                             "outcome": trajectory.outcome,
                             "ended_at": trajectory.ended_at,
                             "time_limit": grid.time_limit,
@@ -88,10 +88,6 @@ def train(experiment: Experiment, missing: dict[Run, Identity], reporter: Teller
 
 def table_of(schedule: dict[str, Any], horizon: Horizon) -> np.ndarray:
     return schedules.table(schedule["class"], schedule["arguments"], horizon.steps, schedule.get("warmup", 0))
-
-
-def measures_noise(grid: ProblemGrid) -> bool:
-    return "gradient_noise" in grid.record
 
 
 def compile_programs(
@@ -124,8 +120,8 @@ def compile_one(
     target = grid.target if grid.end_at_target else None
     common = (problem, instance, horizon, evaluation_steps, grid.xla)
     if not problem.in_memory:
-        return streamed.compile_streamed(*common, target=target)
-    return program.compile_program(*common, target=target, noise=measures_noise(grid), lanes=grid.lanes)
+        return streamed.compile_streamed(*common, target=target, record=grid.record)
+    return program.compile_program(*common, target=target, record=grid.record, lanes=grid.lanes)
 
 
 def train_pack(

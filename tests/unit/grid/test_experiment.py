@@ -135,7 +135,10 @@ def test_the_lattice_is_half_decades():
         (("epochs: 5", "epochs: 5, time_limit: 10"), "line 3: problems.linear.time_limit: 10 is no time; write 90 sec"),
         (("epochs: 5", "epochs: 5, time_limit: 0 s"), "line 3: problems.linear.time_limit: '0 s' is no time"),
         (("epochs: 5", "epochs: 5, lanes: 0"), "line 3: problems.linear.lanes: should be greater than 0, not 0"),
-        (("epochs: 5", "epochs: 5, record: [noise]"), "line 3: problems.linear.record.0: should be 'gradient_noise'"),
+        (
+            ("epochs: 5", "epochs: 5, record: [noise]"),
+            "line 3: problems.linear.record.0: should be 'gradient_noise' or 'weights'",
+        ),
         (
             ("epochs: 5", "epochs: 5, data_order: sorted"),
             "line 3: problems.linear.data_order: should be 'reshuffled' or",

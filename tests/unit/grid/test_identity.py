@@ -76,6 +76,7 @@ def test_what_leaves_it_the_same(folder, file, old, new):
         ("one.yaml", "epochs: 5", "epochs: 5, data_order: fixed"),
         ("one.yaml", "epochs: 5", "epochs: 5, lanes: 2"),
         ("one.yaml", "epochs: 5", "epochs: 5, record: [gradient_noise]"),
+        ("one.yaml", "epochs: 5", "epochs: 5, record: [weights]"),
         ("one.yaml", "epochs: 5", "epochs: 5, target: test_loss <= 1, end_at_target: true"),
         ("one.yaml", "class: SGD,", "class: SGD, momentum: 0.9,"),
         ("one.yaml", "constant: {}", "constant: {class: CosineDecay, decay_steps: 100 %}"),

@@ -8,7 +8,7 @@ import pytest
 
 from thalweg.grid.experiment import load
 from thalweg.reporting import style
-from thalweg.reporting.figures import NAMES
+from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
 
@@ -18,8 +18,8 @@ def drawings(small, experiment):
     with style.applied():
         return {
             (name, problem): DRAW[name](small[1] / "tables", experiment, problem)
-            for name in NAMES
             for problem in experiment.problems
+            for name in figures_of(experiment, problem)
         }
 
 
@@ -30,8 +30,8 @@ def wide_drawings(wide):
     with style.applied():
         return {
             (name, problem): DRAW[name](wide[1] / "tables", experiment, problem)
-            for name in NAMES
             for problem in experiment.problems
+            for name in figures_of(experiment, problem)
         }
 
 

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 
 from thalweg.grid.experiment import Optimizer
 from thalweg.reporting import style, templates
-from thalweg.reporting.figures import NAMES, panels
+from thalweg.reporting.figures import NAMES, figures_of, panels, paths
 from thalweg.reporting.figures.__main__ import DRAW
 
 PROBLEMS = ("linear", "digits_cnn")
+DRAWN = [(problem, name) for problem in PROBLEMS for name in NAMES if (problem, name) != ("digits_cnn", "paths")]
 
 
 def drawn_line(axis, colour):
@@ -29,8 +30,7 @@ def test_every_name_can_be_drawn():
     assert tuple(DRAW) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(("problem", "name"), DRAWN)
 def test_a_figure_comes_with_its_data_and_a_description(report, name, problem):
     base = report / "figures" / problem / name
     described = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
@@ -115,6 +115,74 @@ def test_a_rate_that_was_tried_with_several_hyperparameters_is_chosen_once(exper
         drawing = DRAW["learning_rates"](tmp_path, alone, "linear")
     assert drawing.data["chosen"].tolist() == [False, False, True]
     assert (drawing.facts["lowest_rate"], drawing.facts["gridded"], drawing.facts["searched"]) == (0.1, 0, 1)
+
+
+def test_paths_are_drawn_for_problems_that_record_their_weights_alone(experiment, small, report):
+    assert set(figures_of(experiment, "linear")) - set(figures_of(experiment, "digits_cnn")) == {"paths"}
+    assert not (report / "figures" / "digits_cnn" / "paths.svg").exists()
+    tables = {name: pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in ("paths", "surfaces")}
+    assert [set(table["problem"]) for table in tables.values()] == [{"linear"}] * 2
+
+
+def test_a_path_goes_through_the_weights_that_a_run_recorded(small, drawings):
+    """Of the best cell, chosen here from the cells themselves, and read from what training left."""
+    drawing = drawings["paths", "linear"]
+    cells = pd.read_parquet(small[1] / "tables" / "cells.parquet")
+    of_adam = cells[(cells["problem"] == "linear") & (cells["optimizer"] == "adam")]
+    best = of_adam.sort_values("tuning_validation_loss").iloc[0]
+    folder = small[1] / "runs" / "evaluation" / "linear" / "adam"
+    runs, histories = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "histories"))
+    runs = runs[(runs["schedule"] == best["schedule"]) & (runs["batch_size"] == best["batch_size"])]
+    panel = drawing.figure.axes[1]
+    assert panel.get_title() == "adam"
+    *lines, starts, ends, lowest = panel.get_lines()
+    assert len(lines) == len(runs) == 7
+    for line, run in zip(lines, runs.sort_values("seed")["run"], strict=True):
+        path = histories[histories["run"] == run].sort_values("step")[["weight_0", "weight_1"]].to_numpy()
+        assert line.get_xydata().tolist() == path.tolist()
+        assert path[0].tolist() in starts.get_xydata().tolist()
+        assert path[-1].tolist() in ends.get_xydata().tolist()
+    assert starts.get_markerfacecolor() == "none"
+    assert {line.get_color() for line in (*lines, starts, ends)} == {style.COLOURS[1]}
+    assert lowest.get_xydata().tolist() == [[2.0, -1.0]]
+    drawn = drawing.data[(drawing.data["shown"] == "path") & (drawing.data["optimizer"] == "adam")]
+    assert len(drawn) == sum(len(line.get_xdata()) for line in lines)
+
+
+def test_a_run_that_diverged_has_a_path_and_no_end(drawings):
+    panel = drawings["paths", "linear"].figure.axes[2]
+    *lines, starts, ends, _ = panel.get_lines()
+    assert (len(lines), len(starts.get_xdata()), len(ends.get_xdata())) == (7, 7, 0)
+    assert "doomed: 7 of 7 diverged" in [text.get_text() for text in panel.texts]
+
+
+def test_contours_of_a_bowl_are_circles_whose_heights_are_even_in_the_logarithm(drawings):
+    """The made-up surface is the squared distance from its lowest point."""
+    figure = drawings["paths", "linear"].figure
+    (contours,) = figure.axes[0].collections
+    ratios = np.diff(np.log(contours.levels))
+    assert len(contours.levels) == paths.CONTOURS
+    assert ratios == pytest.approx(ratios[0])
+    for height, circle in zip(contours.levels, contours.get_paths(), strict=True):
+        # Between points of a grid an eighth apart, where the squared distance is taken as linear.
+        assert np.hypot(*(circle.vertices - [2, -1]).T) == pytest.approx(np.sqrt(height), abs=0.02)
+    assert {(axis.get_xlim(), axis.get_ylim()) for axis in figure.axes} == {((1.25, 2.75), (-1.75, -0.25))}
+
+
+def test_the_words_about_paths_count_those_that_leave(small, report, drawings):
+    data = drawings["paths", "linear"].data
+    drawn = data[data["shown"] == "path"]
+    out = ~(drawn["weight_0"].between(1.25, 2.75) & drawn["weight_1"].between(-1.75, -0.25))
+    leaving = drawn[out].groupby(["optimizer", "seed"]).ngroups
+    assert leaving > 0, "one must leave for this test to mean anything"
+    described = json.loads((report / "figures" / "linear" / "paths.json").read_text(encoding="utf-8"))
+    assert f"{leaving} of 21 paths leave" in described["alt"].replace("leaves", "leave")
+    assert "The lowest loss of the surface is 0, at 2.00 and −1.00." in described["alt"]
+
+
+@pytest.mark.parametrize("losses", [[np.nan, np.inf], [3.0] * 200])
+def test_a_surface_that_has_no_contours(losses):
+    assert len(paths.contours(np.array(losses))) == 0
 
 
 def test_what_a_figure_tells_of_runs_out_of_time(wide_report):

@@ -1,7 +1,6 @@
 """The report as a reader's browser gets it."""
 
 import html.parser
-import itertools
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from scipy import stats
 from thalweg.analysis import tables
 from thalweg.grid.experiment import load
 from thalweg.reporting import findings, pages, style, templates
-from thalweg.reporting.figures import NAMES
+from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
 PAGES = ("index.html", "cost.html")
@@ -223,14 +222,15 @@ def lost(small, tmp_path_factory):
     """The folder of an experiment in which every run diverged at its first step, with its tables and report."""
     file, results = small
     folder = tmp_path_factory.mktemp("lost")
-    for part in ("runs", "checks"):
+    for part in ("runs", "checks", "surfaces"):
         shutil.copytree(results / part, folder / part)
     synthetic.lose_everything(folder)
     experiment = load(file)
     tables.write(tables.build(experiment, folder), folder / "tables")
     with style.applied():
-        for name, problem in itertools.product(NAMES, experiment.problems):
-            write(name, problem, DRAW[name](folder / "tables", experiment, problem), folder / "report" / "figures")
+        for problem in experiment.problems:
+            for name in figures_of(experiment, problem):
+                write(name, problem, DRAW[name](folder / "tables", experiment, problem), folder / "report" / "figures")
     pages.write(experiment, folder, folder / "report")
     return folder
 
@@ -246,10 +246,10 @@ def test_where_every_run_diverged_at_once_the_tables_have_their_columns_and_the_
     assert (counts["diverged"] == counts["declared"]).all()
 
 
-def test_where_every_run_diverged_at_once_the_report_still_comes(lost):
+def test_where_every_run_diverged_at_once_the_report_still_comes(lost, experiment):
     index = Page(lost / "report" / "index.html")
     assert index.text.count("nothing can be concluded") == 2
-    assert len(index.all("img")) == 2 * len(NAMES)
+    assert len(index.all("img")) == sum(len(figures_of(experiment, problem)) for problem in experiment.problems)
     assert not re.search(r"\bnan\b", index.text)
 
 

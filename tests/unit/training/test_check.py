@@ -100,6 +100,16 @@ def importable(monkeypatch, tmp_path):
         del sys.modules[name]
 
 
+@pytest.mark.parametrize(("layers", "count"), [("Dense(1)", 2), ("Dense(2)", 4), ("Dense(1, use_bias=False)", 1)])
+def test_weights_are_recorded_of_a_model_that_has_two(write, layers, count):
+    problem = PROBLEM.replace("Dense(1)", layers, 1).replace('loss="mse"', "loss=lambda y, z: (y - z[:, :1]) ** 2")
+    experiment, name = write(problem)
+    grid = experiment.problems[name].model_copy(update={"record": ("weights",)})
+    found = problem_check.check_problem(experiment.model_copy(update={"problems": {name: grid}}), name)
+    told = [f"problems.{name}.record: weights are recorded of a model with two; {name} has {count} to train"]
+    assert found["mistakes"] == (told if count != 2 else [])
+
+
 def test_a_good_problem_is_described(write):
     found = problem_check.check_problem(*write())
     assert found["mistakes"] == []

@@ -1,4 +1,4 @@
-"""Draw one figure for every problem, as SVG and PDF, with its data and a description beside it."""
+"""Draw one figure for every problem that has it, as SVG and PDF, with its data and a description beside it."""
 
 import argparse
 import json
@@ -15,9 +15,11 @@ from thalweg.reporting.figures import (
     NAMES,
     batch_sizes,
     convergence,
+    figures_of,
     learning_rates,
     optimizers,
     panels,
+    paths,
     schedules,
 )
 from thalweg.store import write_whole
@@ -29,6 +31,7 @@ DRAW: dict[str, Callable[..., panels.Drawing]] = {
     "optimizers": optimizers.draw,
     "batch_sizes": batch_sizes.draw,
     "schedules": schedules.draw,
+    "paths": paths.draw,
 }
 PIXELS_PER_INCH = 96
 
@@ -80,6 +83,8 @@ def main() -> None:
     experiment = load(arguments.experiment)
     with style.applied():
         for problem in experiment.problems:
+            if arguments.name not in figures_of(experiment, problem):
+                continue
             drawing = DRAW[arguments.name](arguments.tables, experiment, problem)
             write(arguments.name, problem, drawing, arguments.output)
 
