@@ -54,6 +54,17 @@ def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
     return histories.in_grid_order(chosen, experiment, ["problem", "optimizer", "batch_size", "schedule"])
 
 
+def best(chosen: pd.DataFrame, by_rate: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """CELL and TRIAL of the one cell that tuning prefers of all that are equal in `keys`: with the lowest median final
+    validation loss and, where runs end at a target, before that with the fewest examples to it; of equals the first in
+    grid order. `chosen` and `by_rate` are what `choose` and `rates` give."""
+    ranked = chosen[[*CELL, *TRIAL]].merge(by_rate)
+    ranked["examples_to_target"] = ranked["steps_to_target"] * ranked["batch_size"]
+    ranked["resolved"] = histories.resolved(ranked["median"])
+    ordered = ranked.sort_values(["examples_to_target", "resolved"], kind="stable")
+    return ordered.drop_duplicates(keys)[[*CELL, *TRIAL]].sort_index(ignore_index=True)
+
+
 def as_json(chosen: pd.DataFrame) -> list[dict[str, Any]]:
     """What the evaluation jobs read: for each schedule and batch size the chosen trial, and how it was chosen."""
     return [

@@ -77,8 +77,8 @@ def interquartile_mean_interval(values: NDArray[np.float64]) -> tuple[float, flo
     size = len(values)
     if size < FEWEST:
         return np.nan, np.nan
-    means = np.sort(values)[_draws(size)].mean(axis=1)
-    return _ends(means, size / (size - 1))
+    lower, upper = ends(np.sort(values)[_draws(size)].mean(axis=1), size / (size - 1))
+    return float(lower), float(upper)
 
 
 def stratified(strata: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
@@ -95,7 +95,16 @@ def stratified(strata: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     resampled = np.sort(np.concatenate(parts, axis=1), axis=1)
     size = resampled.shape[1]
     cut = size // 4
-    return _ends(resampled[:, cut : size - cut].mean(axis=1), size / (size - len(strata)))
+    lower, upper = ends(resampled[:, cut : size - cut].mean(axis=1), size / (size - len(strata)))
+    return float(lower), float(upper)
+
+
+def ends(resampled: NDArray[np.float64], inflation: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of a 95 % interval from what RESAMPLES samples gave (last axis): order statistics, farther out than
+    percentiles by √inflation on the normal scale, which is n / (n − 1) for samples of n seeds."""
+    tail = int(RESAMPLES * special.ndtr(special.ndtri((1 - LEVEL) / 2) * np.sqrt(inflation)))
+    ordered = np.partition(resampled, [tail, RESAMPLES - 1 - tail])
+    return ordered[..., tail], ordered[..., -1 - tail]
 
 
 def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -139,19 +148,32 @@ def median_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(ordered[outer - 1]), float(ordered[-outer])
 
 
-def _ends(estimates: NDArray[np.float64], inflation: float) -> tuple[float, float]:
-    """The percentiles of resampled estimates between which 95 % lie, farther out by √inflation on the normal scale."""
-    ordered = np.sort(estimates)
-    tail = int(RESAMPLES * special.ndtr(special.ndtri((1 - LEVEL) / 2) * np.sqrt(inflation)))
-    return float(ordered[tail]), float(ordered[-1 - tail])
+@cache
+def times_drawn(size: int) -> NDArray[np.float64]:
+    """How often each of `size` seeds is in each resample: an array (seeds, RESAMPLES)."""
+    counts = np.zeros((size, RESAMPLES))
+    np.add.at(counts, (_ranks(size), np.arange(RESAMPLES)[:, None]), 1)
+    return counts
+
+
+@cache
+def weights_drawn(size: int) -> NDArray[np.float64]:
+    """Weights of `size` seeds, and last of one more that was not seen and counts half, in each resample: an array
+    (seeds + 1, RESAMPLES). They are smooth, as in the Bayesian bootstrap (Rubin 1981), and do not add up to one."""
+    generator = np.random.default_rng([_ENTROPY, size, 1])
+    seen = generator.standard_exponential((size, RESAMPLES))
+    return np.vstack([seen, generator.standard_gamma(0.5, RESAMPLES)])
 
 
 @cache
 def _draws(size: int) -> NDArray[np.int64]:
     """For each resample the ranks of its middle half: resampling ranks of ordered values keeps them ordered."""
-    ranks = np.sort(np.random.default_rng([_ENTROPY, size]).integers(0, size, (RESAMPLES, size)), axis=1)
     cut = size // 4
-    return ranks[:, cut : size - cut]
+    return _ranks(size)[:, cut : size - cut]
+
+
+def _ranks(size: int) -> NDArray[np.int64]:
+    return np.sort(np.random.default_rng([_ENTROPY, size]).integers(0, size, (RESAMPLES, size)), axis=1)
 
 
 @cache

@@ -26,11 +26,13 @@ from thalweg.analysis import (
     intervals,
     pairs,
     paths,
+    profiles,
     ranks,
+    scaling,
     sensitivity,
     targets,
 )
-from thalweg.analysis.choose import CELL, TRIAL, choose, rates
+from thalweg.analysis.choose import CELL, TRIAL, best, choose, rates
 from thalweg.analysis.histories import FINISHED, LOST
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import declared
@@ -53,6 +55,19 @@ ENVIRONMENT = (
     "command",
 )
 """Where a run was trained, and with what."""
+IN_GRID_ORDER = (
+    "runs",
+    "curves",
+    "rates",
+    "targets",
+    "budgets",
+    "sensitivity",
+    "schedules",
+    "paths",
+    "surfaces",
+    "seconds",
+)
+"""The tables whose rows are sorted by all their KEYS; the others come in an order of their own."""
 
 
 def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
@@ -68,12 +83,18 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, *TRIAL]])
     by_cell = cells(chosen, evaluation)
     truths = probe_targets(experiment, results)
+    examples = targets.examples_of(experiment, results)
+    reached = targets.times(evaluation, recorded, targets.of_problems(experiment, evaluation), experiment, examples)
+    profile, score = profiles.tables(reached, best(chosen, by_rate, CELL[:2]), experiment)
     tables = {
         "runs": runs,
         "cells": by_cell,
         "curves": curves(evaluation, recorded),
         "rates": by_rate,
-        "targets": times_to_targets(experiment, results, evaluation, recorded),
+        "targets": targets.table(reached, experiment, examples),
+        "profiles": profile,
+        "scores": score,
+        "scaling": scaling.table(reached, best(chosen, by_rate, ["problem", "optimizer", "batch_size"]), experiment),
         "budgets": budgets.table(tuning, by_rate),
         "sensitivity": sensitivity.table(experiment, by_rate),
         "comparisons": comparisons.table(experiment, by_cell, evaluation),
@@ -89,9 +110,7 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "provenance": provenance(measured),
         "seconds": seconds(runs, measured),
     }
-    unsorted = {"improvements", "ranks"}
-    unsorted |= {"cells", "comparisons", "claims", "factors", "reproductions", "counts", "provenance"}
-    for name in tables.keys() - unsorted:
+    for name in IN_GRID_ORDER:
         tables[name] = histories.in_grid_order(tables[name], experiment, [key for key in KEYS if key in tables[name]])
     return tables
 
@@ -164,14 +183,6 @@ def curves(evaluation: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
             parts.append(pd.DataFrame(part))
     names = [*CELL, "split", "metric", "step", "epoch", "n", *LOST, "median", "lower", "upper"]
     return pd.concat(parts, ignore_index=True) if parts else evaluation.iloc[:0].reindex(columns=names)
-
-
-def times_to_targets(
-    experiment: Experiment, results: Path, evaluation: pd.DataFrame, recorded: pd.DataFrame
-) -> pd.DataFrame:
-    """A row a cell and target, as targets.table has it."""
-    made = targets.of_problems(experiment, evaluation)
-    return targets.table(evaluation, recorded, made, experiment, targets.examples_of(experiment, results))
 
 
 def schedules(runs: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 from scipy import stats
 
-from thalweg.analysis import TABLES, targets
+from thalweg.analysis import TABLES, intervals, targets
 
 CELL = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": 4}
 TRIAL = {"learning_rate": 0.1, "hyperparameters": "{}"}
@@ -31,7 +31,7 @@ def at(frame, **values):
 
 def evaluated(outcomes, horizon=100):
     """Evaluation runs named r0, r1 … of one cell, given as (outcome, ended_at); 10 steps an epoch."""
-    rows = [{"run": f"r{k}", "outcome": how, "ended_at": end} for k, (how, end) in enumerate(outcomes)]
+    rows = [{"run": f"r{k}", "seed": k, "outcome": how, "ended_at": end} for k, (how, end) in enumerate(outcomes)]
     return pd.DataFrame(rows).assign(**CELL, **TRIAL, steps=horizon, steps_per_epoch=10)
 
 
@@ -48,6 +48,12 @@ def below(value, problem="linear"):
     return pd.DataFrame([row | {"value": value}])
 
 
+def rows_of(runs, points, made, experiment, examples):
+    return targets.table(targets.times(runs, points, made, experiment, examples), experiment, examples).to_dict(
+        "records"
+    )
+
+
 def medians(times, reached):
     lower, median, upper = targets.median_times(
         np.array([times], float), np.array([reached], bool), np.array([len(times)])
@@ -58,7 +64,7 @@ def medians(times, reached):
 def test_ert_of_successes_after_10_and_20_and_a_failure_after_30_is_30(experiment):
     runs = evaluated([("finished", 100), ("reached target", 20), ("diverged", 30)])
     points = recorded([{0: 9, 10: 1, 100: 5}, {0: 9, 20: 0.5}, {0: 9, 20: 2}])
-    (row,) = targets.table(runs, points, below(1.0), experiment, {"linear": 38}).to_dict("records")
+    (row,) = rows_of(runs, points, below(1.0), experiment, {"linear": 38})
     assert (row["ert"], row["n"], row["reached"]) == (30, 3, 2)
     assert row["ert_epochs"] == pytest.approx(3)
     # An epoch is nine batches of four and one of two.
@@ -68,10 +74,96 @@ def test_ert_of_successes_after_10_and_20_and_a_failure_after_30_is_30(experimen
 
 def test_ert_is_infinite_where_no_run_comes_there(experiment):
     runs, points = evaluated([("finished", 100)] * 7), recorded([{0: 9, 100: 5}] * 7)
-    (row,) = targets.table(runs, points, below(1.0), experiment, {"linear": 38}).to_dict("records")
+    (row,) = rows_of(runs, points, below(1.0), experiment, {"linear": 38})
     assert row["ert"] == row["ert_epochs"] == row["ert_examples"] == math.inf
     assert np.isnan([row["median"], row["lower"], row["upper"]]).all()
     assert row["interval"] == "fewer than half reached it"
+
+
+def test_ert_is_what_restarting_until_one_run_reaches_the_target_takes():
+    taken, reached = np.array([10, 20, 30]), np.array([True, True, False])
+    rng = np.random.default_rng(1)
+    spent = []
+    for _ in range(50_000):
+        drawn = rng.integers(0, 3, 50)
+        spent.append(taken[drawn[: reached[drawn].argmax() + 1]].sum())
+    assert np.mean(spent) == pytest.approx(30, rel=0.01)
+
+
+def ert_interval(taken, reached, horizon=100):
+    taken, reached = np.array([taken], float), np.array([reached], bool)
+    return targets.ert_intervals(taken, reached, np.array([taken.shape[1]]), np.array([horizon]))[0]
+
+
+@pytest.mark.parametrize(("reached", "unseen"), [([True] * 6 + [False] * 2, 60), ([True] * 8, 100)])
+def test_ert_interval_is_a_bayesian_bootstrap_with_half_a_seed_more_that_fails(reached, unseen):
+    taken = [10.0, 12, 15, 20, 21, 30, 50, 70]
+    shares = np.random.default_rng(1).dirichlet([1] * 8 + [0.5], 200_000)
+    erts = [
+        sum(share * time for share, time in zip(one, [*taken, unseen], strict=True))
+        / sum(share for share, there in zip(one, reached, strict=False) if there)
+        for one in shares.tolist()
+    ]
+    tail = stats.norm.cdf(stats.norm.ppf(0.025) * math.sqrt(8 / 7))
+    assert ert_interval(taken, reached) == pytest.approx(np.quantile(erts, [tail, 1 - tail]), rel=0.05)
+
+
+def test_ert_interval_has_no_upper_end_without_a_success_and_is_none_for_five_seeds():
+    lower, upper = ert_interval([100] * 7, [False] * 7)
+    assert np.isnan(lower)
+    assert upper == math.inf
+    assert np.isnan(ert_interval([10] * 5, [True] * 5)).all()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("size", [10, 20])
+def test_ert_interval_holds_the_truth_about_as_often_as_it_says(size, share):
+    rng = np.random.default_rng([size, int(100 * share)])
+    reached = rng.random((2_000, size)) < share
+    taken = np.where(reached, rng.lognormal(4, 0.5, reached.shape), 300)
+    truth = math.exp(4 + 0.5**2 / 2) + (1 - share) / share * 300
+    sizes, horizons = np.full(len(taken), size), np.full(len(taken), 300.0)
+    lower, upper = targets.ert_intervals(taken, reached, sizes, horizons).T
+    assert 0.925 <= ((lower <= truth) & (truth <= upper)).mean() <= 0.99
+
+
+def test_the_order_of_seeds_changes_no_interval(experiment):
+    ends = [("reached target", 10 * k) for k in range(1, 8)] + [("finished", 100)] * 2
+    histories = [{0: 9, end: 1 if how == "reached target" else 5} for how, end in ends]
+    (row,) = rows_of(evaluated(ends), recorded(histories), below(1.0), experiment, {})
+    (other,) = rows_of(evaluated(ends[::-1]), recorded(histories[::-1]), below(1.0), experiment, {})
+    assert row["ert_lower"] < row["ert"] < row["ert_upper"]
+    assert (row["ert_lower"], row["ert_upper"]) == (other["ert_lower"], other["ert_upper"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_resampled_medians_are_those_of_samples_in_which_runs_stand_as_often_as_they_were_drawn(seed):
+    rng = np.random.default_rng(seed)
+    found = pd.DataFrame({"seed": np.tile(np.arange(8), 3), "reached": rng.random(24) < 0.7})
+    found["taken"] = found["watched"] = rng.integers(1, 10, 24).astype(float)
+    found = found.drop(index=23)
+    made = targets.resampled_medians(found.sample(frac=1, random_state=1), *grouped(found), "taken")
+    counts = intervals.times_drawn(8).astype(int)
+    for place in range(200):
+        times = counts[:, place - 1] if place else np.ones(8, int)
+        for group, rows in found.groupby(np.arange(23) // 8):
+            sample = rows.loc[rows.index.repeat(times[rows["seed"]])]
+            expected = medians(sample["watched"], sample["reached"])[1]
+            assert made[group, place] == (np.inf if np.isnan(expected) else expected)
+
+
+def grouped(found):
+    """The groups of 8 rows each, in the order in which sample(random_state=1) puts them, and their number."""
+    return found.sample(frac=1, random_state=1).index.to_numpy() // 8, 3
+
+
+def test_a_group_without_runs_has_an_infinite_median_and_times_are_given_as_asked():
+    found = pd.DataFrame({"seed": range(7), "reached": True, "watched": range(1, 8), "taken": range(1, 8)})
+    found["examples_taken"] = 4.0 * found["taken"]
+    made = targets.resampled_medians(found, np.ones(7, int), 2, "examples_taken")
+    assert np.isinf(made[0]).all()
+    assert made[1, 0] == 16
+    assert set(made[1]) <= set(4.0 * np.arange(1, 8))
 
 
 def test_a_run_is_there_at_the_first_evaluation_point_at_or_beyond_the_target(experiment):
@@ -101,7 +193,7 @@ def test_a_diverged_run_is_watched_to_its_horizon_and_one_out_of_time_until_it_w
 def test_runs_that_diverge_are_not_taken_for_runs_that_were_as_good_as_the_others(experiment):
     runs = evaluated([("diverged", 5)] * 6 + [("finished", 100)] * 4)
     points = recorded([{0: 9}] * 6 + [{0: 9, 50: 1, 100: 1}] * 4)
-    (row,) = targets.table(runs, points, below(1.0), experiment, {}).to_dict("records")
+    (row,) = rows_of(runs, points, below(1.0), experiment, {})
     assert np.isnan(row["median"])
 
 

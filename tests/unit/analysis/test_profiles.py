@@ -1,0 +1,166 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thalweg.analysis import TABLES, profiles
+from thalweg.analysis.choose import CELL, TRIAL, best
+
+
+@pytest.fixture(scope="module")
+def small_tables(small):
+    return {name: pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in TABLES}
+
+
+def at(frame, **values):
+    for name, value in values.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+def by_definition(times, points=30_001):
+    """The profiles at many τ from 1 to 4 and their integrals, as the paper defines them, number by number."""
+    taus = np.linspace(1, 4, points)
+    scores = []
+    for ours in times:
+        ratios = []
+        for workload, time in enumerate(ours):
+            shortest = min(other[workload] for other in times)
+            ratios.append(math.inf if math.isinf(time) else time / shortest)
+        profile = [sum(ratio <= tau for ratio in ratios) / len(ratios) for tau in taus]
+        scores.append(np.trapezoid(profile, taus) / 3)
+    return scores
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_score_is_the_integral_of_the_profile_by_its_definition(seed):
+    rng = np.random.default_rng(seed)
+    times = np.where(rng.random((4, 7)) < 0.2, np.inf, rng.lognormal(3, 0.8, (4, 7)))
+    times[:, 0] = np.inf
+    assert profiles.score(times) == pytest.approx(by_definition(times), abs=1e-4)
+
+
+def test_scores_of_closed_form():
+    always, twice, late, half = [10.0] * 4, [20.0] * 4, [40.0] * 4, [10.0, 10.0, np.inf, np.inf]
+    assert profiles.score(np.array([always, twice, late, half])) == pytest.approx([1, 2 / 3, 0, 1 / 2])
+
+
+def test_a_workload_that_nobody_reaches_counts_against_everybody():
+    times = np.array([[10.0, np.inf], [20.0, np.inf]])
+    assert np.isinf(profiles.ratios(times)[:, 1]).all()
+    assert profiles.score(times) == pytest.approx([1 / 2, 1 / 3])
+
+
+def test_where_initial_weights_are_at_the_target_the_others_are_infinitely_slower():
+    assert profiles.ratios(np.array([[0.0], [0.0], [5.0]])).ravel().tolist() == [1, 1, np.inf]
+
+
+def test_scores_of_many_samples_are_those_of_each():
+    times = np.random.default_rng(1).lognormal(3, 1, (5, 3, 4))
+    assert profiles.score(times) == pytest.approx(np.stack([profiles.score(one) for one in times]))
+
+
+def test_a_profile_has_each_workload_once_at_the_time_of_the_cell_that_tuning_prefers(small_tables):
+    made, reported = small_tables["profiles"], small_tables["targets"]
+    workloads = reported[["problem", "target"]].drop_duplicates()
+    assert len(made) == 2 * 3 * len(workloads)
+    for row in made.itertuples():
+        cells = at(small_tables["cells"], problem=row.problem, optimizer=row.optimizer)
+        preferred = cells.loc[cells["tuning_validation_loss"].idxmin()]
+        assert [getattr(row, name) for name in (*CELL, *TRIAL)] == list(preferred[[*CELL, *TRIAL]])
+        (found,) = at(reported, **dict(preferred[CELL]), target=row.target).to_dict("records")
+        median = found["median" if row.measure == "steps" else "median_examples"]
+        assert row.time == (math.inf if math.isnan(median) else median)
+
+
+def test_shares_and_scores_follow_from_the_profile_as_it_is_drawn(small_tables):
+    made, scores = small_tables["profiles"], small_tables["scores"]
+    assert np.isinf(made["tau"]).any()
+    for (measure, optimizer), rows in made.groupby(["measure", "optimizer"]):
+        assert rows["share"].tolist() == [
+            (rows["tau"] <= tau).sum() / len(rows) if tau < math.inf else np.isfinite(rows["tau"]).sum() / len(rows)
+            for tau in rows["tau"]
+        ]
+        assert rows["tau"].is_monotonic_increasing
+        (score,) = at(scores, measure=measure, optimizer=optimizer).to_dict("records")
+        # Steps: each share holds from its τ to the next one.
+        taus = np.append(np.minimum(rows["tau"], 4), 4)
+        assert score["score"] == pytest.approx((np.diff(taus) * rows["share"]).sum() / 3)
+        assert score["lower"] <= score["score"] <= score["upper"]
+        assert (score["workloads"], score["reached"]) == (len(rows), np.isfinite(rows["time"]).sum())
+
+
+def test_optimizers_that_are_equal_at_every_seed_are_equal_in_every_resample(experiment):
+    made, scores = profiles.tables(
+        found([10, 20, 30, 40, 50, 60, 70], [10, 20, 30, 40, 50, 60, 70]), CHOSEN, experiment
+    )
+    steps = at(scores, measure="steps").set_index("optimizer")
+    assert steps.loc["sgd", ["score", "lower", "upper"]].tolist() == [1, 1, 1]
+    assert steps.loc["adam", ["score", "lower", "upper"]].tolist() == [1, 1, 1]
+    assert steps.loc["doomed", ["score", "lower", "upper", "reached"]].tolist() == [0, 0, 0, 0]
+    assert at(made, measure="examples", optimizer="adam")["time"].tolist() == [160]
+    assert at(made, optimizer="doomed")["batch_size"].isna().all()
+
+
+def test_five_seeds_have_a_score_and_no_interval(experiment):
+    _, scores = profiles.tables(found([10, 20, 30, 40, 50], [20, 40, 60, 80, 100]), CHOSEN, experiment)
+    steps = at(scores, measure="steps").set_index("optimizer")
+    assert steps["score"].tolist() == pytest.approx([1, 2 / 3, 0])
+    assert steps[["lower", "upper"]].isna().all().all()
+    assert set(steps["interval"]) == {"too few seeds"}
+
+
+def test_intervals_hold_a_known_score(experiment):
+    rng = np.random.default_rng(3)
+    held = 0
+    for _ in range(100):
+        seeds = rng.normal(0, 0.2, 10)
+        sgd, adam = (median * np.exp(seeds + rng.normal(0, 0.2, 10)) for median in (100, 160))
+        _, scores = profiles.tables(found(sgd, adam), CHOSEN, experiment)
+        row = scores[(scores["measure"] == "steps") & (scores["optimizer"] == "adam")].iloc[0]
+        held += row["lower"] <= (4 - 1.6) / 3 <= row["upper"]
+    assert held >= 92
+
+
+CHOSEN = pd.DataFrame(
+    {
+        "problem": "linear",
+        "optimizer": ["sgd", "adam"],
+        "schedule": "constant",
+        "batch_size": [1, 4],
+        "learning_rate": 0.1,
+        "hyperparameters": "{}",
+    }
+)
+
+
+def found(*times):
+    """Runs that reach one target after these times, for each cell of CHOSEN."""
+    parts = []
+    for taken, (_, cell) in zip(times, CHOSEN.iterrows(), strict=True):
+        rows = pd.DataFrame({"seed": range(len(taken)), "taken": np.asarray(taken, float), "reached": True})
+        rows = rows.assign(**cell, target="validation_loss <= 1", place=0, watched=rows["taken"])
+        parts.append(rows.assign(examples_taken=rows["taken"] * cell["batch_size"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def tuned(losses, steps=math.inf):
+    """Cells of one optimizer, one a batch size, with their tuning losses and steps to a target at which they end."""
+    sizes = 2 ** np.arange(len(losses))
+    cells = {"problem": "p", "optimizer": "o", "schedule": "s", "batch_size": sizes}
+    rows = pd.DataFrame({**cells, "learning_rate": 0.1, "hyperparameters": "{}", "median": losses})
+    return rows.assign(steps_to_target=steps)
+
+
+def test_the_best_cell_has_the_lowest_tuning_loss_and_of_equals_the_first():
+    by_rate = tuned([3.0, 1.0, 1.0, np.inf])
+    assert best(by_rate[[*CELL, *TRIAL]], by_rate, ["problem", "optimizer"])["batch_size"].tolist() == [2]
+    assert best(by_rate[[*CELL, *TRIAL]], by_rate, CELL)["batch_size"].tolist() == [1, 2, 4, 8]
+    tiny = tuned([1e-20, 0.0])
+    assert best(tiny[[*CELL, *TRIAL]], tiny, ["problem"])["batch_size"].tolist() == [1]
+
+
+def test_where_runs_end_at_a_target_the_best_cell_takes_the_fewest_examples_to_it():
+    by_rate = tuned([0.9, 0.99, 0.5, 0.4], [100.0, 45.0, 30.0, np.inf])
+    assert best(by_rate[[*CELL, *TRIAL]], by_rate, ["problem"])["batch_size"].tolist() == [2]
