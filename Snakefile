@@ -67,6 +67,7 @@ if workflow.is_main_process and not workflow.dryrun:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/check.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/time.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/retrain.smk"
 
@@ -80,6 +81,7 @@ rule all:
             problem=EXPERIMENT.problems,
             optimizer=EXPERIMENT.optimizers,
         ),
+        expand(rules.time.output, problem=PARTS["timing"]),
         rules.tables.output,
         FIGURES.values(),
         rules.report.output,

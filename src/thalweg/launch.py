@@ -37,7 +37,9 @@ def parts(experiment: Experiment) -> dict[str, Any]:
             mistakes.append(f"{key}: {error}")
         return None
 
-    plain = experiment.model_dump(mode="json", exclude={"directory"})
+    # What is timed shapes no run, so that it is none of a problem's part.
+    untimed = {name: {"timing"} for name in experiment.problems}
+    plain = experiment.model_dump(mode="json", exclude={"directory": True, "problems": untimed})
     sources = {
         "problems": {
             name: source(f"problems.{name}", source_digest, experiment.problem_file(name))
@@ -59,6 +61,7 @@ def parts(experiment: Experiment) -> dict[str, Any]:
             section: {name: [plain[section][name], code] for name, code in of_section.items()}
             for section, of_section in sources.items()
         },
+        "timing": [name for name, grid in experiment.problems.items() if grid.timing],
         "software": computing(),
         "surroundings": surroundings(experiment),
     }
@@ -182,7 +185,9 @@ def summary(experiment: Experiment, results: Path, since: float) -> str:
         "starting and compiling": spent.get("starting", 0.0) + spent.get("compiling", 0.0),
         "storing": spent.get("storing", 0.0),
     }
-    seconds["checks, tables, figures and report"] = children.ru_utime + children.ru_stime - sum(seconds.values())
+    seconds["checks, timings, tables, figures and report"] = (
+        children.ru_utime + children.ru_stime - sum(seconds.values())
+    )
     seconds["Snakemake"] = own.ru_utime + own.ru_stime
     trained, found = sum(job.trained for job in jobs), sum(job.found for job in jobs)
     return (

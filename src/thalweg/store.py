@@ -75,6 +75,16 @@ def checked_file(results: Path) -> Path:
     return results / "checked.json"
 
 
+def chosen_file(results: Path, problem: str, optimizer: str) -> Path:
+    """The trials that tuning chose for the cells of a problem and optimizer."""
+    return results / "chosen" / problem / f"{optimizer}.json"
+
+
+def timings_file(results: Path, problem: str) -> Path:
+    """What the time rule measured on a problem."""
+    return results / "timings" / f"{problem}.parquet"
+
+
 def shard_folder(results: Path, stage: str, problem: str, optimizer: str) -> Path:
     """Where a job of a stage leaves the shard of its runs."""
     return results / "runs" / stage / problem / optimizer

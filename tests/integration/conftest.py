@@ -67,7 +67,7 @@ class Workspace:
     def content(self, experiment: str = "tiny", *without: str) -> dict[str, bytes]:
         """Every file that is to be identical whenever the same experiment is run, by its place in the results."""
         folder = self.results / experiment
-        apart = {"logs", "progress", "measured", "launch.json", "launch.lock", *without}
+        apart = {"logs", "progress", "measured", "timings", "launch.json", "launch.lock", *without}
         return {
             str(place): file.read_bytes()
             for file in sorted(folder.rglob("*"))

@@ -72,6 +72,39 @@ def test_statistics_and_templates_train_nothing(finished):
     assert (finished.results / "tiny/report/index.html").read_text().rstrip().endswith("<!-- an edit -->")
 
 
+def test_timing_is_measured_after_all_else_and_restarts_no_training(finished):
+    before, stored = finished.content(), finished.stored()
+    text = finished.tiny.read_text().replace("epochs: 20", "epochs: 20, timing: true")
+    claim = {
+        "says": "a small batch takes longer",
+        "compare": {"batch_size": 4, "with": 6, "problem": "linear"},
+        "measure": "seconds to train loss <= 1",
+        "expect": "higher",
+    }
+    finished.tiny.write_text(f"{text}claims:\n  slower: {json.dumps(claim)}\n")
+    printed = finished.run()
+    assert finished.stored() == stored
+    assert "[timing linear] 22 turns in 11 rounds took" in printed
+    assert not re.search(r"\[(check|tuning|evaluation)", printed)
+    turns = pd.read_parquet(finished.results / "tiny/timings/linear.parquet")
+    assert turns.groupby("round")["batch_size"].agg(set).tolist() == [{4, 6}] * 11
+    assert (turns["microseconds"] > 0).all()
+    tables = finished.results / "tiny/tables/measured"
+    assert len(pd.read_parquet(tables / "timings.parquet")) == 2
+    (slower,) = pd.read_parquet(tables / "claims_in_seconds.parquet").to_dict("records")
+    assert (slower["claim"], slower["n"], slower["reason"]) == ("slower", 6, "too few seeds")
+    cost = (finished.results / "tiny/report/cost.html").read_text()
+    assert "Timed in turn, in one process" in cost
+    assert 'id="claim-slower"' in cost
+    after = finished.content()
+    assert {name for name in before if before[name] != after[name]} <= {
+        "report/index.html",
+        "report/cost.html",
+        "tables/dictionary.csv",
+        "report/tables/dictionary.csv",
+    }
+
+
 def test_a_comment_in_the_training_code_trains_nothing(finished):
     program = finished.root / "src/thalweg/training/program.py"
     program.write_text(program.read_text() + "\n# A comment changes nothing.\n")

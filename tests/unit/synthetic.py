@@ -18,7 +18,7 @@ from thalweg.analysis.choose import choose, rates
 from thalweg.analysis.histories import counting_lost, with_outcomes
 from thalweg.grid.experiment import Experiment, ProblemGrid, load
 from thalweg.grid.runs import Horizon, Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
-from thalweg.store import surface_file
+from thalweg.store import surface_file, timings_file
 
 EXAMPLES = {"linear": 6, "sine": 100, "digits_cnn": 1078}
 CLASSIFIERS = ("digits_cnn",)
@@ -28,7 +28,7 @@ title: '{HOSTILE}'
 description: 'a <b>small</b> experiment & its results'
 problems:
   linear: {{batch_sizes: [1, 6], epochs: 20, record: [weights]}}
-  digits_cnn: {{batch_sizes: [512], epochs: 4}}
+  digits_cnn: {{batch_sizes: [512], epochs: 4, timing: true}}
 optimizers:
   sgd: {{class: SGD, learning_rates: 1e-2 .. 1}}
   adam: {{class: Adam, learning_rates: 1e-3 .. 1e-1}}
@@ -114,6 +114,10 @@ def write(experiment: Experiment, results: Path) -> None:
             for name, again in reproduction_runs(experiment, problem, optimizer).items():
                 evaluation += [(run, "reproduction", name) for run in again]
             write_job(experiment, results, "evaluation", evaluation)
+        if experiment.problems[problem].timing:
+            file = timings_file(results, problem)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame(turns(experiment, problem)).to_parquet(file, index=False)
 
 
 def write_job(
@@ -254,6 +258,25 @@ def measurement(digest: str, horizon: Horizon) -> dict[str, Any]:
         "dirty": digest.startswith("0"),
         "command": "snakemake --cores 2",
     }
+
+
+def turns(experiment: Experiment, problem: str) -> Iterator[dict[str, Any]]:
+    """Eleven rounds of timing: each later optimizer takes a tenth longer, and each round is slow in its own way."""
+    optimizers = list(experiment.optimizers)
+    for number, slowness in enumerate(1 + 0.05 * np.random.default_rng(0).exponential(size=11), start=1):
+        for batch_size in experiment.problems[problem].batch_sizes:
+            for place in np.random.default_rng(number).permutation(len(optimizers)):
+                yield {
+                    "problem": problem,
+                    "batch_size": batch_size,
+                    "optimizer": optimizers[place],
+                    "round": number,
+                    "microseconds": batch_size * slowness * (1 + 0.1 * place) * (1 + 0.01 * (number * place % 3)),
+                    "steps": 3,
+                    "device": "cpu",
+                    "threads": 1,
+                    **{key: measurement("00", Horizon(1, 1, 1))[key] for key in ("cpu_model", "cores")},
+                }
 
 
 def check_of(problem: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
-from thalweg.analysis import MEASURED, TABLES
+from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
 from thalweg.reporting.figures import NAMES
 
 FIGURES = {figure: files for figure in NAMES if (files := figure_files(figure))}
@@ -15,11 +15,12 @@ rule tables:
         ),
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
         expand(rules.surface.output, problem=OF_TWO_WEIGHTS),
+        expand(rules.time.output, problem=PARTS["timing"]),
         experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(
             f"{RESULTS}/tables/{{table}}.{{form}}",
-            table=[*TABLES, f"{MEASURED}/seconds"],
+            table=[*TABLES, *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)],
             form=["parquet", "csv"],
         ),
         f"{RESULTS}/tables/dictionary.csv",
@@ -32,6 +33,7 @@ rule tables:
             [
                 job_digest("thalweg.analysis.tables"),
                 PARTS["problems"],
+                PARTS["timing"],
                 PARTS["optimizers"],
                 PARTS["schedules"],
                 PARTS["seeds"],
@@ -89,7 +91,11 @@ rule report:
         style=f"{RESULTS}/report/style.css",
         tables=expand(
             f"{RESULTS}/report/tables/{{table}}.csv",
-            table=[*TABLES, f"{MEASURED}/seconds", "dictionary"],
+            table=[
+                *TABLES,
+                *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK),
+                "dictionary",
+            ],
         ),
     log:
         f"{RESULTS}/logs/report.log",

@@ -26,4 +26,7 @@ TABLES = (
 """The tables that are the same bytes whenever they are built from the same results. Importing it loads no pandas."""
 
 MEASURED = "measured"
-"""The folder of the one other table, `seconds`: what a clock measured."""
+"""The folder of the other tables: what a clock measured, and what follows from that."""
+
+OF_THE_CLOCK = ("seconds", "timings", "claims_in_seconds")
+"""The tables in it."""

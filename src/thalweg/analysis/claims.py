@@ -5,7 +5,7 @@ number, and the interval is that of its median over seeds.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,12 +71,18 @@ class Region(NamedTuple):
 
 
 def table(experiment: Experiment, results: Results) -> pd.DataFrame:
-    """A row a claim, in the order of the experiment file."""
-    rows = []
-    for name, claim in experiment.claims.items():
-        region, found = region_of(claim), finding(experiment, claim, results)
+    """A row a claim that no clock has a say in, in the order of the experiment file."""
+    asked = {name: claim for name, claim in experiment.claims.items() if not claim.measure.is_in_seconds}
+    return rows((name, claim, finding(experiment, claim, results)) for name, claim in asked.items())
+
+
+def rows(found_of: Iterable[tuple[str, Claim, Finding]]) -> pd.DataFrame:
+    """A row for each claim, given with its name and what it comes to."""
+    made = []
+    for name, claim, found in found_of:
+        region = region_of(claim)
         verdict, reason = judge(found, region)
-        rows.append(
+        made.append(
             {
                 "claim": name,
                 "verdict": verdict,
@@ -92,7 +98,7 @@ def table(experiment: Experiment, results: Results) -> pd.DataFrame:
                 "runs": " ".join(found.runs),
             }
         )
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return pd.DataFrame(made, columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def unit(claim: Claim) -> str:
@@ -182,9 +188,15 @@ def compared(experiment: Experiment, compare: Comparison, measure: Measure, resu
 
     Where several pairs of cells are compared, a seed's effect is the median over them, of those seeds that have all.
     """
+    pairs, lacks = paired(experiment, compare, measure, results)
+    return Finding(lacks=lacks) if lacks else over_pairs(pairs)
+
+
+def paired(experiment: Experiment, compare: Comparison, measure: Measure, results: Results) -> tuple[pd.DataFrame, str]:
+    """A row a seed and pair of cells: what both have in common, the `effect`, and the runs; or why there is none."""
     ours, theirs = (_selected(side, results) for side in compare.sides())
     if ours.empty or theirs.empty:
-        return Finding(lacks="no runs")
+        return pd.DataFrame(), "no runs"
     keys = [*(axis for axis in CELL if axis != compare.axis), "seed"]
     sides = [
         runs.assign(value=values(experiment, runs, measure, results))[[*keys, "value", "run"]].dropna(subset=["value"])
@@ -192,13 +204,18 @@ def compared(experiment: Experiment, compare: Comparison, measure: Measure, resu
     ]
     pairs = sides[0].merge(sides[1], on=keys, suffixes=("", "_other"))
     if pairs.empty:
-        return Finding(lacks="not measured" if any(side.empty for side in sides) else "no pairs")
+        return pairs, "not measured" if any(side.empty for side in sides) else "no pairs"
     first, second = pairs["value"].to_numpy(dtype=float), pairs["value_other"].to_numpy(dtype=float)
     pairs["effect"] = differences(first, second) if measure.is_share else ratios(first, second)
+    return pairs, ""
+
+
+def over_pairs(pairs: pd.DataFrame, level: float = intervals.LEVEL) -> Finding:
+    """The median over seeds of the median over the pairs of cells, of those seeds that have all pairs."""
     complete = pairs.groupby("seed")["effect"].transform("size")
     pairs = pairs[complete == complete.max()]
     by_seed = pairs.groupby("seed")["effect"].apply(lambda one: intervals.quartiles(one.to_numpy())[1]).to_numpy()
-    return _over_seeds(by_seed, int(complete.max()), [*pairs["run"], *pairs["run_other"]])
+    return _over_seeds(by_seed, int(complete.max()), [*pairs["run"], *pairs["run_other"]], level)
 
 
 def _selected(side: Mapping[str, Level], results: Results) -> pd.DataFrame:
@@ -225,8 +242,8 @@ def measured(experiment: Experiment, runs: pd.DataFrame, measure: Measure, resul
     return _over_seeds(found.dropna().to_numpy(dtype=float), 1, list(runs.loc[found.notna(), "run"]))
 
 
-def _over_seeds(by_seed: NDArray[np.float64], cells: int, runs: list[str]) -> Finding:
-    lower, upper = intervals.median_interval(by_seed)
+def _over_seeds(by_seed: NDArray[np.float64], cells: int, runs: list[str], level: float = intervals.LEVEL) -> Finding:
+    lower, upper = intervals.median_interval(by_seed, level)
     return Finding(intervals.quartiles(by_seed)[1], lower, upper, len(by_seed), cells, tuple(dict.fromkeys(runs)))
 
 

@@ -278,6 +278,10 @@ SPECIFIC = {
         "cells": ("", "pairs of cells compared at each seed; of a share of variance, problems"),
         "runs": ("", "the digests of the runs behind it, with spaces between"),
     },
+    "claims_in_seconds": {
+        "effect": ("", "median over seeds of the ratio of steps × median over rounds of the ratio of times of a step"),
+        "lower": ("", "lower end of its 95 % interval: the product of those of two 97.5 % intervals"),
+    },
     "factors": {
         "term": ("", "a factor, factors that interact with colons between them, or seed: all that changes with it"),
         "degrees_of_freedom": ("", "of the term"),
@@ -343,7 +347,20 @@ SPECIFIC = {
         "lower": ("µs", "first quartile of the same"),
         "upper": ("µs", "third quartile of the same"),
     },
+    "timings": {
+        "rounds": ("rounds", "how many rounds of turns: in each all optimizers were timed at all batch sizes"),
+        "steps": ("steps", "steps of training in a turn; nothing is evaluated in it"),
+        "median": ("µs", "median over the rounds of the time that a step took in a turn"),
+        "reference": ("", "the first optimizer of the experiment file"),
+        "ratio": ("", "median over the rounds of that time / the reference's in the same round"),
+        "lower": ("", "first quartile of the same"),
+        "upper": ("", "third quartile of the same"),
+        "device": ("", "the device that computed"),
+        "threads": ("threads", "of the processor, that computed"),
+        "cpu_model": ("", "the processor"),
+    },
 }
+SPECIFIC["claims_in_seconds"] = SPECIFIC["claims"] | SPECIFIC["claims_in_seconds"]
 _MEASURED = re.compile(r"(final|best)_(?:(train|validation|test)_(.+?)|probe_(\d+))(_lower|_upper|_median)?")
 
 

@@ -135,15 +135,15 @@ def exact(successes: float, trials: int) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def median_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The narrowest pair of order statistics that holds the median with at least 95 %; NaN for too few values.
+def median_interval(values: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
+    """The narrowest pair of order statistics that holds the median at the level at least; NaN for too few values.
 
     Exact for any distribution: the number of values below the median is binomial (Conover 1999, section 3.2).
     """
-    if len(values) < FEWEST:
-        return np.nan, np.nan
     below = special.bdtr(np.arange(len(values)), len(values), 0.5)
-    outer = int(np.searchsorted(below, (1 - LEVEL) / 2))
+    outer = int(np.searchsorted(below, (1 - level) / 2))
+    if outer == 0:
+        return np.nan, np.nan
     ordered = np.sort(values)
     return float(ordered[outer - 1]), float(ordered[-outer])
 

@@ -1,7 +1,7 @@
 """The experiment's results as tables, each as Parquet and CSV: `python -m thalweg.analysis.tables`.
 
-Every table but `seconds` follows from the runs alone, so that building it again gives the same bytes. What a clock
-measured lies in a folder of its own.
+What follows from the runs alone is the same bytes whenever it is built again. What a clock measured lies in a folder of
+its own, with all that rests on it.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from thalweg.analysis import (
     scaling,
     sensitivity,
     targets,
+    timings,
 )
 from thalweg.analysis.choose import CELL, TRIAL, best, choose, rates
 from thalweg.analysis.histories import FINISHED, LOST
@@ -83,6 +84,7 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, *TRIAL]])
     by_cell = cells(chosen, evaluation)
     truths = probe_targets(experiment, results)
+    claimed, turns = claims.Results(counted, evaluation, recorded, truths), timings.read(experiment, results)
     examples = targets.examples_of(experiment, results)
     reached = targets.times(evaluation, recorded, targets.of_problems(experiment, evaluation), experiment, examples)
     profile, score = profiles.tables(reached, best(chosen, by_rate, CELL[:2]), experiment)
@@ -100,7 +102,7 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "comparisons": comparisons.table(experiment, by_cell, evaluation),
         "improvements": pairs.table(experiment, by_cell, evaluation),
         "ranks": ranks.table(experiment, by_cell, evaluation),
-        "claims": claims.table(experiment, claims.Results(counted, evaluation, recorded, truths)),
+        "claims": claims.table(experiment, claimed),
         "factors": factors.table(experiment, tuning),
         "schedules": schedules(runs, recorded),
         "paths": paths.table(evaluation, recorded),
@@ -109,6 +111,8 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "counts": counts(experiment, runs),
         "provenance": provenance(measured),
         "seconds": seconds(runs, measured),
+        "timings": timings.table(experiment, turns),
+        "claims_in_seconds": timings.claims_in_seconds(experiment, claimed, turns),
     }
     for name in IN_GRID_ORDER:
         tables[name] = histories.in_grid_order(tables[name], experiment, [key for key in KEYS if key in tables[name]])

@@ -27,7 +27,7 @@ Expected = Literal["lower", "higher", "same"]
 class Measure(NamedTuple):
     """What is measured: its kind, the column of the histories it is taken from, and what that is to reach.
 
-    A `column` of "" is no column, or for `steps to` and `epochs to` each problem's own target.
+    A `column` of "" is no column, or for `steps to`, `epochs to` and `seconds to` each problem's own target.
     """
 
     text: str
@@ -35,6 +35,11 @@ class Measure(NamedTuple):
     column: str = ""
     at_least: bool = False
     value: float = 0.0
+
+    @property
+    def is_in_seconds(self) -> bool:
+        """Whether it rests on what a clock measured, so that it may come out otherwise on another machine."""
+        return self.kind == "seconds to"
 
     @property
     def is_of_runs(self) -> bool:
@@ -90,6 +95,7 @@ _MEASURES = {
     "rises": rf"rises of {_SPLIT}",
     "steps to": rf"steps to {_SPLIT} ?(<=|>=) ?{_NUMBER}|steps to target",
     "epochs to": rf"epochs to {_SPLIT} ?(<=|>=) ?{_NUMBER}|epochs to target",
+    "seconds to": rf"seconds to {_SPLIT} ?(<=|>=) ?{_NUMBER}|seconds to target",
     "steps an epoch": "steps an epoch",
     "gradient noise": "gradient noise",
     "prediction": rf"prediction at x = {_NUMBER}",
@@ -98,9 +104,9 @@ _MEASURES = {
     "share of epochs": "share of epochs with a lower learning rate",
 }
 _HOW_TO_MEASURE = (
-    "write final train loss, best validation accuracy, steps to train loss <= 0.01, steps to target, rises of train "
-    "loss, steps an epoch, gradient noise, prediction at x = 10, share of variance, share of variance with "
-    "interactions, or share of epochs with a lower learning rate"
+    "write final train loss, best validation accuracy, steps to train loss <= 0.01, steps to target, seconds to "
+    "target, rises of train loss, steps an epoch, gradient noise, prediction at x = 10, share of variance, share of "
+    "variance with interactions, or share of epochs with a lower learning rate"
 )
 
 
@@ -243,6 +249,8 @@ class Claim(BaseModel):
         kind = self.measure.kind
         if self.compare is not None and (not self.measure.is_of_runs or kind == "prediction"):
             raise ValueError(f"measure: {self.measure.text} is not of cells that are compared; write of, not compare")
+        if self.of is not None and self.measure.is_in_seconds:
+            raise ValueError(f"measure: {self.measure.text} is compared only, for seconds are those of a machine")
         if self.of is not None and (self.of.factor is not None) != kind.startswith("share of variance"):
             raise ValueError(
                 f"measure: {self.measure.text} does not fit of; a factor has a share of variance, a "

@@ -168,6 +168,7 @@ class ProblemGrid(_Section):
     threads: Count = 1
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     xla: Switch = True
+    timing: Switch = False
 
     @model_validator(mode="after")
     def _ends_at_something(self) -> "ProblemGrid":
@@ -420,10 +421,16 @@ def _dangling(experiment: Experiment) -> Iterable[tuple[yaml_file.Location, str]
             if text:
                 yield ("claims", name, *where), text
         without = [problem for problem in claim.problems(experiment.problems) if _lacks_target(experiment, problem)]
-        if claim.measure.kind in ("steps to", "epochs to") and not claim.measure.column and without:
+        if claim.measure.kind in ("steps to", "epochs to", "seconds to") and not claim.measure.column and without:
             yield (
                 ("claims", name, "measure"),
                 f"{', '.join(without)} has no target; write one, or a loss, as in steps to train loss <= 0.01",
+            )
+        untimed = [problem for problem in claim.problems(experiment.problems) if _is_untimed(experiment, problem)]
+        if claim.measure.is_in_seconds and untimed:
+            yield (
+                ("claims", name, "measure"),
+                f"{', '.join(untimed)} is not timed; write timing: true in its entry, or name a problem that has it",
             )
 
 
@@ -455,6 +462,10 @@ def _not_there(experiment: Experiment, claim: Claim, axis: str, level: Level) ->
 
 def _lacks_target(experiment: Experiment, problem: str) -> bool:
     return problem in experiment.problems and experiment.problems[problem].target is None
+
+
+def _is_untimed(experiment: Experiment, problem: str) -> bool:
+    return problem in experiment.problems and not experiment.problems[problem].timing
 
 
 def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis import MEASURED, TABLES, histories
+from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import trials
 from thalweg.reporting import findings, templates
@@ -19,7 +19,7 @@ from thalweg.store import write_whole
 def context(experiment: Experiment, results: Path, report: Path) -> dict[str, Any]:
     """All that the report's pages speak of, as plain data."""
     tables = {name: pd.read_parquet(results / "tables" / f"{name}.parquet") for name in TABLES}
-    seconds = pd.read_parquet(results / "tables" / MEASURED / "seconds.parquet")
+    clock = {name: pd.read_parquet(results / "tables" / MEASURED / f"{name}.parquet") for name in OF_THE_CLOCK}
     cells, counts = tables["cells"], tables["counts"]
     problems = [_problem(experiment, name, tables, results, report) for name in experiment.problems]
     return {
@@ -33,7 +33,9 @@ def context(experiment: Experiment, results: Path, report: Path) -> dict[str, An
         "factors": _factors(experiment, tables["factors"]),
         "reproductions": _reproductions(experiment, tables["reproductions"]),
         "tables": [{"name": name, "rows": len(table), "columns": len(table.columns)} for name, table in tables.items()],
-        "seconds": records(seconds),
+        "seconds": records(clock["seconds"]),
+        "timings": records(clock["timings"]),
+        "claims_in_seconds": _claims(experiment, clock["claims_in_seconds"]),
         "resolution": templates.number(histories.RESOLUTION, 2),
         "shares": _shares(experiment),
         "trials": {name: len(trials(one)) for name, one in experiment.optimizers.items()},
@@ -107,7 +109,7 @@ def write(experiment: Experiment, results: Path, report: Path) -> None:
     for page in ("index", "cost"):
         write_whole(report / f"{page}.html", templates.render(f"{page}.html", **values).encode())
     write_whole(report / "style.css", (templates.FOLDER / "style.css").read_bytes())
-    for name in (*TABLES, "dictionary", f"{MEASURED}/seconds"):
+    for name in (*TABLES, "dictionary", *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)):
         write_whole(report / "tables" / f"{name}.csv", (results / "tables" / f"{name}.csv").read_bytes())
 
 

@@ -67,7 +67,7 @@ def train(experiment: Experiment, missing: dict[Run, Identity], reporter: Teller
                 with reporter.spending("training"):
                     rates = [schedules.applied(shares[run.schedule], run.learning_rate) for run in pack]
                     states = [instance_of(compiled.drawn, run.seed).state for run in pack]
-                    found = train_pack(compiled.program, pack, states, rates, problem, grid, horizon, reporter)
+                    found = train_pack(compiled.program, pack, states, rates, problem, grid, horizon, reporter.within)
                 seconds = (time.perf_counter() - began) / len(pack)
                 for run, applied, trajectory in zip(pack, rates, found, strict=True):
                     what = missing[run]
@@ -132,7 +132,7 @@ def train_pack(
     problem: Problem,
     grid: ProblemGrid,
     horizon: Horizon,
-    reporter: Teller,
+    tell: Callable[[float], None] = lambda share: None,
 ) -> list[records.Trajectory]:
     """Train as many runs as there are lanes, or fewer: what is missing of a pack is its last run again."""
     starts: list[Any] = []
@@ -148,7 +148,7 @@ def train_pack(
     if grid.lanes > 1:
         starts += starts[-1:] * (grid.lanes - len(starts))
     state, order, rate, values = program.stack(starts) if grid.lanes > 1 else starts[0]
-    found = compiled(state, order, rate, values, deadline, reporter.within)
+    found = compiled(state, order, rate, values, deadline, tell)
     return found[: len(pack)] if grid.lanes > 1 else [found]
 
 

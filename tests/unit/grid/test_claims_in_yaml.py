@@ -8,7 +8,7 @@ import pytest
 from thalweg import launch
 from thalweg.grid.claims import Comparison, Effect, Measure, Range, read_measure
 from thalweg.grid.experiment import ExperimentError, load
-from thalweg.grid.identity import digest, identity
+from thalweg.grid.identity import COMPUTING_MODULES, _local_imports, digest, identity
 from thalweg.grid.runs import Run
 
 ROOT = Path(__file__).parents[3]
@@ -211,7 +211,87 @@ def test_the_reference_s_example_is_good(write):
 def test_the_article_s_nine_sentences_are_claims():
     text = (ROOT / "experiments/article.yaml").read_text()
     assert re.findall(r"^  # (\d)$", text, re.MULTILINE) == list("123456789")
-    assert len(load(ROOT / "experiments/article.yaml").claims) == 16
+    assert len(load(ROOT / "experiments/article.yaml").claims) == 17
+
+
+IN_SECONDS = """\
+claims:
+  quicker:
+    says: Adam is there in less time
+    compare: {optimizer: adam, with: sgd, problem: digits}
+    measure: seconds to target
+    expect: lower
+    smallest_effect: 25 %
+"""
+TIMED = EXPERIMENT.replace("target: test_loss <= 1", "target: test_loss <= 1, timing: true")
+
+
+def test_a_claim_in_seconds_is_about_problems_that_are_timed(write):
+    (claim,) = load(write(TIMED + IN_SECONDS)).claims.values()
+    assert claim.measure == Measure("seconds to target", "seconds to")
+    assert claim.measure.is_in_seconds
+    assert read_measure("seconds to validation accuracy >= 0.95")[1:] == (
+        "seconds to",
+        "validation_accuracy",
+        True,
+        0.95,
+    )
+    assert not read_measure("steps to validation accuracy >= 0.95").is_in_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (EXPERIMENT + IN_SECONDS, "line 18: claims.quicker.measure: digits is not timed; write timing: true in its"),
+        (
+            TIMED + IN_SECONDS.replace(", problem: digits", "").replace("target", "train loss <= 1"),
+            "line 18: claims.quicker.measure: linear is not timed; write timing: true in its entry, or name a problem",
+        ),
+        (
+            TIMED + IN_SECONDS.replace("digits", "linear"),
+            "line 18: claims.quicker.measure: linear has no target",
+        ),
+        (
+            TIMED
+            + IN_SECONDS.replace(
+                "compare: {optimizer: adam, with: sgd, problem: digits}", "of: {reproduction: snippet}"
+            )
+            .replace("    smallest_effect: 25 %\n", "")
+            .replace("expect: lower", "expect: at most 5"),
+            "line 18: claims.quicker: measure: seconds to target is compared only, for seconds are those of a machine",
+        ),
+        (
+            TIMED.replace("timing: true", "timing: 1"),
+            "line 4: problems.digits.timing: should be a valid boolean, not 1",
+        ),
+    ],
+)
+def test_a_mistake_about_seconds_is_told_with_its_line_and_mend(write, text, message):
+    with pytest.raises(ExperimentError) as caught:
+        load(write(text))
+    assert message in str(caught.value)
+
+
+def test_timing_is_a_part_of_its_own_that_only_timing_and_the_report_are_made_from(write):
+    before, after = launch.parts(load(write(EXPERIMENT))), launch.parts(load(write(TIMED)))
+    assert {name for name in after if before[name] != after[name]} == {"timing"}
+    assert (before["timing"], after["timing"]) == ([], ["digits"])
+    assert before["problems"] == after["problems"]
+    rules = {name: (ROOT / f"workflow/rules/{name}.smk").read_text() for name in ("check", "train", "common")}
+    assert not [name for name, text in rules.items() if "timing" in text]
+
+
+def test_how_steps_are_timed_is_no_part_of_a_training_job():
+    def seen(module):
+        source, waiting, files = ROOT / "src", [ROOT / "src" / f"{module}.py"], set()
+        while waiting:
+            files.add(here := waiting.pop())
+            waiting += set(_local_imports(here, source)) - files
+        return {file.stem for file in files}
+
+    assert {"timing", "turns"}.isdisjoint(COMPUTING_MODULES)
+    assert {"timing", "turns"}.isdisjoint(seen("thalweg/training/job"))
+    assert {"timing", "turns", "trainer"} <= seen("thalweg/training/timing")
 
 
 def test_claims_train_nothing(write):

@@ -188,6 +188,20 @@ def test_seconds_stand_on_the_page_of_costs_alone(report, index):
     assert "cost.html" in {attributes["href"] for attributes in index.all("a")}
 
 
+def test_what_was_timed_in_turn_comes_before_what_runs_took_and_only_where_something_was(small, report, wide_report):
+    cost, without = ((one / "cost.html").read_text(encoding="utf-8") for one in (report, wide_report))
+    assert "Timed in turn" not in without
+    assert cost.index('id="timings"') < cost.index('id="seconds"')
+    turns = pd.read_parquet(small[1] / "timings" / "digits_cnn.parquet")
+    times = turns.pivot(index="round", columns="optimizer", values="microseconds")
+    lower, middle, upper = (times["adam"] / times["sgd"]).quantile([0.25, 0.5, 0.75])
+    row = re.search(r"<tr><th[^>]*>digits_cnn</th><td[^>]*>512</td><td>adam</td>.*?</tr>", cost)[0]
+    cells = re.findall(r">([^<>]+)</(?:td|span)>", row)
+    ends = f"[{templates.number(lower)}, {templates.number(upper)}]"
+    assert cells == ["512", "adam", "11", "3", templates.number(times["adam"].median()), templates.number(middle), ends]
+    assert "Example CPU @ 2.50GHz, 1 thread (digits_cnn)" in cost
+
+
 def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experiment, small, report, monkeypatch):
     def read(path):
         table = pd.read_parquet(path)
