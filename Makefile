@@ -11,6 +11,7 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
+BROWSER := tests/browser/node_modules/.package-lock.json
 
 .PHONY: report test lint bench lock
 
@@ -18,7 +19,7 @@ report: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) --config experiment=$(EXPERIMENT)
 	@echo "The report is results/$(EXPERIMENT)/report/index.html"
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(BROWSER)
 	$(BIN)/pytest
 
 lint: $(INSTALLED)
@@ -42,6 +43,10 @@ lock:
 	uv pip compile --group bench --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-header --no-annotate --upgrade --output-file requirements-bench.lock
 	$(BIN)/python workflow/conda.py
+
+# The tests in a browser say themselves what they miss.
+$(BROWSER): tests/browser/package-lock.json
+	-npm ci --loglevel=error --prefix $(<D)
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

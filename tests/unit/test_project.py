@@ -1,6 +1,7 @@
 """The project's own promises: who imports whom, and that every way of installing gives the same versions."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -81,6 +82,16 @@ def test_the_lock_pins_everything_with_hashes_and_names_no_address():
     entries = re.split(r"\n(?=\S)", text.strip())
     assert len(entries) == len(locked())
     assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_packages_of_the_browser_are_pinned_with_hashes_and_no_address_to_get_them_from():
+    folder = ROOT / "tests/browser"
+    wanted = json.loads((folder / "package.json").read_text())["devDependencies"]
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+    assert packages.pop("")["devDependencies"] == wanted
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert not any("resolved" in package for package in packages.values())
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
 
 
 def test_conda_users_get_the_locked_versions():

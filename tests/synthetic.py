@@ -1,6 +1,6 @@
 """Makes up an experiment with its results, in the layout that training leaves, without training anything.
 
-`python synthetic.py EXPERIMENT.yaml RESULTS` does the same for a whole experiment file, to look at its report.
+`python tests/synthetic.py EXPERIMENT.yaml RESULTS` does the same for a whole experiment file, to look at its report.
 """
 
 import hashlib

@@ -1,15 +1,38 @@
-"""The report of the small experiment, made by the command lines that the workflow calls."""
+"""Results to analyse and report, made up once a session by `synthetic`, and the reports of them."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import synthetic
 
-from thalweg.grid.experiment import load
+from thalweg.analysis import tables
+from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The file of a small experiment, and its results folder with runs, checks and tables."""
+    file, results = synthetic.write_small(tmp_path_factory.mktemp("small"))
+    tables.write(tables.build(load(file), results), results / "tables")
+    return file, results
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same of an experiment with a search, where runs reach a target or are out of time."""
+    file, results = synthetic.write_wide(tmp_path_factory.mktemp("wide"))
+    tables.write(tables.build(load(file), results), results / "tables")
+    return file, results
+
+
+@pytest.fixture(scope="session")
+def experiment(small: tuple[Path, Path]) -> Experiment:
+    return load(small[0])
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +65,7 @@ def wide_report(wide, wide_drawings) -> Path:
 
 @pytest.fixture(scope="session")
 def report(small, drawings) -> Path:
+    """The report of the small experiment, made by the command lines that the workflow calls."""
     return write_report(small, drawings)
 
 
