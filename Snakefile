@@ -10,6 +10,7 @@ from thalweg import launch
 from thalweg.grid.experiment import ExperimentError, find, load
 from thalweg.grid.identity import digest, job_digest
 from thalweg.progress import Job
+from thalweg.reporting import overview
 
 HERE = Path(os.path.relpath(workflow.basedir))
 NAME = str(config.get("experiment") or "article")
@@ -48,9 +49,11 @@ onstart:
         sys.exit(str(error))
 
 
-# What is retrained is no part of the results, so that their summary would tell nothing of it.
+# What is retrained is no part of the results, so that their summary would tell nothing of it. No rule could write the
+# index over all experiments: it would be out of date whenever another one ends.
 onsuccess:
     if not RETRAINED:
+        overview.write(Path(RESULTS).parent)
         print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
 
 

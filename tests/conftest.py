@@ -9,7 +9,7 @@ import synthetic
 
 from thalweg.analysis import tables
 from thalweg.grid.experiment import Experiment, load
-from thalweg.reporting import style
+from thalweg.reporting import overview, style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
@@ -77,4 +77,5 @@ def write_report(made, drawings) -> Path:
             write(name, problem, drawing, folder / "figures")
     command = [sys.executable, "-m", "thalweg.reporting.pages", "--experiment", file]
     subprocess.run([*command, "--results", results, "--output", folder], check=True)
+    overview.write(results.parent)
     return folder

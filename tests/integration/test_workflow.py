@@ -18,6 +18,8 @@ RUNS = 2 * 1 * 3 * 2 + 2 * 1 * 6
 
 def test_a_fresh_project_ends_in_a_report(finished, printed):
     assert (finished.results / "tiny/report/index.html").is_file()
+    assert (finished.results / "tiny/report/cells/linear/sgd-constant-4.html").is_file()
+    assert "tiny/report/index.html" in (finished.results / "index.html").read_text()
     assert f"tiny: {RUNS} of {RUNS} runs done, 0 left" in printed
     assert f"{RUNS} runs trained, 0 found in the store" in printed
     assert re.search(r"core-seconds: training \d+, starting and compiling \d+, .*Snakemake \d+; \d+ in all", printed)

@@ -1,6 +1,7 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
+from thalweg.reporting import FILES, PAGES, SUMMARY
 from thalweg.reporting.figures import NAMES
 
 FIGURES = {figure: files for figure in NAMES if (files := figure_files(figure))}
@@ -86,10 +87,15 @@ rule report:
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        index=f"{RESULTS}/report/index.html",
-        cost=f"{RESULTS}/report/cost.html",
-        style=f"{RESULTS}/report/style.css",
-        tables=expand(
+        expand(f"{RESULTS}/report/{{page}}.html", page=PAGES),
+        expand(
+            f"{RESULTS}/report/problems/{{problem}}.html",
+            problem=EXPERIMENT.problems,
+        ),
+        # One folder and not its pages: a thousand files would slow every launch, and those of old cells would stay.
+        directory(f"{RESULTS}/report/cells"),
+        expand(f"{RESULTS}/report/{{file}}", file=[*FILES, SUMMARY]),
+        expand(
             f"{RESULTS}/report/tables/{{table}}.csv",
             table=[
                 *TABLES,

@@ -2,40 +2,53 @@
 
 import argparse
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, histories
+from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, dictionary, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import trials
-from thalweg.reporting import findings, templates
+from thalweg.reporting import FILES, PAGES, SUMMARY, cells, findings, templates
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.findings import records
-from thalweg.store import write_whole
+from thalweg.store import write_json, write_whole
+
+FOLDERS = ("problems", "cells")
+"""Those with a page for each problem and each cell."""
+CLOCK = tuple(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)
 
 
-def context(experiment: Experiment, results: Path, report: Path) -> dict[str, Any]:
-    """All that the report's pages speak of, as plain data."""
-    tables = {name: pd.read_parquet(results / "tables" / f"{name}.parquet") for name in TABLES}
-    clock = {name: pd.read_parquet(results / "tables" / MEASURED / f"{name}.parquet") for name in OF_THE_CLOCK}
-    cells, counts = tables["cells"], tables["counts"]
+def read(results: Path) -> dict[str, pd.DataFrame]:
+    """The tables, by name."""
+    return {name: pd.read_parquet(results / "tables" / f"{name}.parquet") for name in (*TABLES, *CLOCK)}
+
+
+def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Path, report: Path) -> dict[str, Any]:
+    """All that the pages speak of but those of cells, as plain data."""
+    counts = tables["counts"]
     problems = [_problem(experiment, name, tables, results, report) for name in experiment.problems]
     return {
         "experiment": experiment,
         "counts": records(counts),
         "totals": counts.select_dtypes("number").sum().to_dict(),
         "environments": records(tables["provenance"]),
-        "caution": findings.caution(counts, cells, tables["provenance"]),
+        "caution": findings.caution(counts, tables["cells"], tables["provenance"]),
         "problems": problems,
         "claims": _claims(experiment, tables["claims"]),
         "factors": _factors(experiment, tables["factors"]),
         "reproductions": _reproductions(experiment, tables["reproductions"]),
-        "tables": [{"name": name, "rows": len(table), "columns": len(table.columns)} for name, table in tables.items()],
-        "seconds": records(clock["seconds"]),
-        "timings": records(clock["timings"]),
-        "claims_in_seconds": _claims(experiment, clock["claims_in_seconds"]),
+        "cells": cells.ranked(tables["cells"]),
+        "top": cells.TOP,
+        "metrics": list(dict.fromkeys(metric for problem in problems for metric in problem["metrics"][1:])),
+        "batch_sizes": sorted({size for problem in experiment.problems.values() for size in problem.batch_sizes}),
+        "tables": _described({name: tables[name] for name in TABLES}),
+        "seconds": records(tables[f"{MEASURED}/seconds"]),
+        "timings": records(tables[f"{MEASURED}/timings"]),
+        "claims_in_seconds": _claims(experiment, tables[f"{MEASURED}/claims_in_seconds"]),
         "resolution": templates.number(histories.RESOLUTION, 2),
         "shares": _shares(experiment),
         "trials": {name: len(trials(one)) for name, one in experiment.optimizers.items()},
@@ -103,13 +116,62 @@ def _reproductions(experiment: Experiment, table: pd.DataFrame) -> list[dict[str
     ]
 
 
+def _described(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Each table with its columns, their units and meanings."""
+    columns = dictionary.describe(tables).groupby("table")
+    return [
+        {"name": name, "rows": len(table), "columns": records(columns.get_group(name))}
+        for name, table in tables.items()
+    ]
+
+
+def summary(values: dict[str, Any]) -> dict[str, Any]:
+    """What the index over all experiments shows of this one."""
+    verdicts = [claim["verdict"] for claim in values["claims"]]
+    return {
+        "name": values["experiment"].name,
+        "title": values["experiment"].title,
+        "problems": len(values["problems"]),
+        "cells": len(values["cells"]),
+        "claims": {verdict: verdicts.count(verdict) for verdict in ("holds", "fails", "undecided")},
+        "runs": {name: int(values["totals"][name]) for name in ("declared", "diverged", "out_of_time", "missing")},
+    }
+
+
+def rendered(
+    experiment: Experiment, tables: dict[str, pd.DataFrame], values: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Every page with its place in the report."""
+    for name in PAGES:
+        yield page(f"{name}.html", f"{name}.html", values)
+    for problem in values["problems"]:
+        yield page("problem.html", f"problems/{problem['name']}.html", {**values, "problem": problem})
+    for one in cells.details(values["cells"], tables):
+        ends = experiment.problems[one["cell"]["problem"]].end_at_target
+        one |= {"experiment": experiment, "ends_at_target": ends}
+        yield page("cell.html", cells.address(one["cell"]), one)
+
+
+def page(template: str, place: str, values: dict[str, Any]) -> tuple[str, str]:
+    """A page and its place, which it is told, with the way from there to the report's folder."""
+    return place, templates.render(template, **values, page=place, root="../" * place.count("/"))
+
+
 def write(experiment: Experiment, results: Path, report: Path) -> None:
-    """Write the pages, the stylesheet and the tables into `report`, where the figures are already."""
-    values = context(experiment, results, report)
-    for page in ("index", "cost"):
-        write_whole(report / f"{page}.html", templates.render(f"{page}.html", **values).encode())
-    write_whole(report / "style.css", (templates.FOLDER / "style.css").read_bytes())
-    for name in (*TABLES, "dictionary", *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)):
+    """Write the pages, what they use and the tables into `report`, where the figures are already.
+
+    Pages of problems and cells that are no longer in the experiment vanish.
+    """
+    tables = read(results)
+    values = context(experiment, tables, results, report)
+    for folder in FOLDERS:
+        shutil.rmtree(report / folder, ignore_errors=True)
+    for place, text in rendered(experiment, tables, values):
+        write_whole(report / place, text.encode())
+    write_json(report / SUMMARY, summary(values))
+    for name in FILES:
+        write_whole(report / name, (templates.FOLDER / name).read_bytes())
+    for name in (*TABLES, "dictionary", *CLOCK):
         write_whole(report / "tables" / f"{name}.csv", (results / "tables" / f"{name}.csv").read_bytes())
 
 

@@ -42,6 +42,13 @@ def rate(value: float) -> str:
     return number(value, digits)
 
 
+def raw(value: float | None) -> str:
+    """A number as a script reads it: all digits, Infinity, and nothing for none."""
+    if value is None or math.isnan(value):
+        return ""
+    return repr(float(value)).replace("inf", "Infinity")
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -52,5 +59,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "rate": rate, "from_json": json.loads}
+    environment.filters |= {"number": number, "rate": rate, "raw": raw, "from_json": json.loads}
     return environment

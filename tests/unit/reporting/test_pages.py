@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.parse
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
@@ -15,80 +17,150 @@ import pytest
 import synthetic
 from scipy import stats
 
-from thalweg.analysis import tables
+from thalweg.analysis import TABLES, tables
 from thalweg.grid.experiment import load
-from thalweg.reporting import findings, pages, style, templates
+from thalweg.reporting import FILES, PAGES, cells, findings, overview, pages, style, templates
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
-PAGES = ("index.html", "cost.html")
 VOID = {"meta", "link", "img", "br"}
 
 
 class Page(html.parser.HTMLParser):
-    """All tags of a page with their attributes, its text, and whether every tag is closed in turn."""
+    """All tags of a page with their attributes, its text, the cells of its table rows, and the tags left open."""
 
-    def __init__(self, file: Path):
+    def __init__(self, text: str):
         super().__init__()
-        self.tags, self.text, self.open = [], "", []
-        self.feed(file.read_text(encoding="utf-8"))
+        self.tags, self.text, self.rows, self.open = [], "", [], []
+        self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
         self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
 
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
 
+    @property
+    def ids(self):
+        return [attributes["id"] for _, attributes in self.tags if "id" in attributes]
+
+
+def read_site(report):
+    """Every page of a report by its place."""
+    return {
+        str(path.relative_to(report)): Page(path.read_text(encoding="utf-8")) for path in sorted(report.rglob("*.html"))
+    }
+
+
+def words(*pages):
+    return " ".join(" ".join(page.text for page in pages).split()).replace("\xa0", " ")
+
+
+def of(site, *parts):
+    """The words of the pages whose place begins with one of some parts."""
+    return words(*(page for place, page in site.items() if place.startswith(parts)))
+
 
 @pytest.fixture(scope="module")
-def index(report):
-    return Page(report / "index.html")
+def site(report):
+    return read_site(report)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_tag_is_closed_and_every_id_is_unique(report, page):
-    parsed = Page(report / page)
-    assert parsed.open == []
-    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
-    assert len(ids) == len(set(ids)) > 0
+@pytest.fixture(scope="module")
+def wide_site(wide_report):
+    return read_site(wide_report)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_and_image_is_a_file_of_the_report(report, page):
-    parsed = Page(report / page)
-    targets = [attributes["href"] for tag in ("a", "link") for attributes in parsed.all(tag)]
-    targets += [attributes["src"] for attributes in parsed.all("img")]
-    ids = {attributes.get("id") for _, attributes in parsed.tags}
-    for target in targets:
-        if target.startswith("#"):
-            assert target[1:] in ids, target
-        else:
-            assert (report / target).is_file(), target
+@pytest.fixture(scope="module")
+def index(site):
+    return site["index.html"]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_needs_no_script_and_hostile_text_stays_text(report, page):
-    parsed = Page(report / page)
-    assert not parsed.all("script")
-    assert synthetic.HOSTILE in parsed.text
-    assert not parsed.all("i")
+def test_a_report_has_a_page_for_each_problem_and_each_cell(small, experiment, site):
+    cells = pd.read_parquet(small[1] / "tables" / "cells.parquet")
+    wanted = {f"{name}.html" for name in PAGES} | {f"problems/{name}.html" for name in experiment.problems}
+    wanted |= {
+        f"cells/{row.problem}/{row.optimizer}-{row.schedule}-{row.batch_size}.html" for row in cells.itertuples()
+    }
+    assert site.keys() == wanted
 
 
-def test_every_figure_is_shown_with_its_size_and_words(report, index):
-    shown = {image["src"] for image in index.all("img")}
-    assert shown == {str(path.relative_to(report)) for path in (report / "figures").rglob("*.svg")}
-    for image in index.all("img"):
-        assert int(image["width"]) > 0
-        assert int(image["height"]) > 0
-        assert len(image["alt"]) > 40
+def test_every_tag_is_closed_and_every_id_is_unique(site, wide_site):
+    for place, page in [*site.items(), *wide_site.items()]:
+        assert page.open == [], place
+        assert len(page.ids) == len(set(page.ids)) > 0, place
+
+
+def test_every_link_leads_to_a_file_and_an_id_that_are_there(report, site):
+    filters = {select["data-filter"] for select in site["cells.html"].all("select")}
+    for place, page in site.items():
+        targets = [one["href"] for tag in ("a", "link") for one in page.all(tag)]
+        targets += [one["src"] for tag in ("img", "script") for one in page.all(tag)]
+        for target in targets:
+            path, _, fragment = target.partition("#")
+            there = os.path.normpath(Path(place).parent / path) if path else place
+            assert (report / there).is_file(), (place, target)
+            if "=" in fragment:
+                assert there == "cells.html"
+                assert urllib.parse.parse_qs(fragment).keys() <= filters
+            elif fragment:
+                assert fragment in site[there].ids, (place, target)
+
+
+def test_every_page_is_reached_from_the_first(site):
+    reached, left = set(), ["index.html"]
+    while left:
+        place = left.pop()
+        reached.add(place)
+        links = {link["href"].partition("#")[0] for link in site[place].all("a")}
+        there = {os.path.normpath(Path(place).parent / link) for link in links if link.endswith(".html")}
+        left += there - reached - set(left)
+    assert reached == site.keys()
+
+
+def test_no_page_may_load_anything_remote_or_holds_a_style_or_script(site):
+    for place, page in site.items():
+        (policy,) = [one["content"] for one in page.all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+        rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+        assert rules.pop("default-src") == rules.pop("base-uri") == rules.pop("form-action") == "'none'"
+        assert set(rules.values()) == {"'self' file:"}
+        assert [one["src"] for one in page.all("script")] == (["table.js"] if place == "cells.html" else []), place
+        assert not page.all("style"), place
+        names = {name for _, attributes in page.tags for name in attributes}
+        assert not [name for name in names if name == "style" or name.startswith("on")], place
+
+
+def test_hostile_text_stays_text_on_every_page(site):
+    for place, page in site.items():
+        assert synthetic.HOSTILE in page.text, place
+        assert not page.all("i"), place
+
+
+def test_every_figure_is_shown_with_its_size_and_words(report, site):
+    shown = {}
+    for place, page in site.items():
+        for image in page.all("img"):
+            shown.setdefault(os.path.normpath(Path(place).parent / image["src"]), []).append(place)
+            assert int(image["width"]) > 0
+            assert int(image["height"]) > 0
+            assert len(image["alt"]) > 40
+    assert shown.keys() == {str(path.relative_to(report)) for path in (report / "figures").rglob("*.svg")}
+    for figure, places in shown.items():
+        assert f"problems/{Path(figure).parts[1]}.html" in places
 
 
 def test_the_same_bytes_in_another_process(small, report, tmp_path):
@@ -99,9 +171,21 @@ def test_the_same_bytes_in_another_process(small, report, tmp_path):
     command = [sys.executable, "-m", "thalweg.reporting.pages", "--experiment", file, "--results", results]
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run([*command, "--output", copy], check=True, env=elsewhere)
-    for path in copy.rglob("*.*"):
-        if path.is_file():
-            assert path.read_bytes() == (report / path.relative_to(copy)).read_bytes(), path
+    written = [path for path in copy.rglob("*.*") if path.is_file()]
+    assert len(written) > 18 + len(PAGES) + len(FILES)
+    for path in written:
+        assert path.read_bytes() == (report / path.relative_to(copy)).read_bytes(), path
+
+
+def test_pages_of_what_is_no_longer_there_vanish(small, report, tmp_path):
+    copy = tmp_path / "report"
+    shutil.copytree(report, copy)
+    stale = [copy / "problems" / "gone.html", copy / "cells" / "linear" / "gone-constant-1.html"]
+    for path in stale:
+        path.write_text("", encoding="utf-8")
+    pages.write(load(small[0]), small[1], copy)
+    assert not any(path.exists() for path in stale)
+    assert read_site(copy).keys() == read_site(report).keys()
 
 
 def test_the_report_holds_a_copy_of_every_table(small, report):
@@ -109,30 +193,153 @@ def test_the_report_holds_a_copy_of_every_table(small, report):
         assert (report / "tables" / path.relative_to(small[1] / "tables")).read_bytes() == path.read_bytes()
 
 
-def test_headline_numbers_follow_from_the_raw_runs(small, index):
-    folder = small[1] / "runs" / "evaluation" / "linear" / "adam"
+def raw_runs(results, stage, problem, optimizer, schedule, batch_size):
+    """The runs of a cell as a job left them, with the history of each, in the order of seeds."""
+    folder = results / "runs" / stage / problem / optimizer
     runs, histories = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "histories"))
-    last = histories.sort_values("step").groupby("run")["test_loss"].last()
-    cell = runs[(runs["stage"] == "evaluation") & (runs["schedule"] == "cosine") & (runs["batch_size"] == 6)]
-    mean = stats.trim_mean(last[cell["run"]].astype(float), 0.25)
-    assert templates.number(mean) in index.text
+    runs = runs[(runs["stage"] == stage) & (runs["schedule"] == schedule) & (runs["batch_size"] == batch_size)]
+    by_run = dict(iter(histories.sort_values("step").groupby("run")))
+    return [(run, by_run[run.run]) for run in runs.sort_values("seed").itertuples()]
+
+
+def test_headline_numbers_follow_from_the_raw_runs(small, experiment, site, index):
     declared = sum(len(pd.read_parquet(path)) for path in (small[1] / "runs").rglob("runs.parquet"))
     assert f"declared{declared:,}" in "".join(index.text.split())
+    best = re.findall(r"cells/(\w+)/(\w+)-(\w+)-(\d+)\.html", " ".join(one["href"] for one in index.all("a")))[:2]
+    assert [cell[0] for cell in best] == list(experiment.problems)
+    for *cell, batch_size in best:
+        recorded = raw_runs(small[1], "evaluation", *cell, int(batch_size))
+        mean = stats.trim_mean([float(history["test_loss"].iloc[-1]) for _, history in recorded], 0.25)
+        assert f"on 7 other seeds its final test loss is {templates.number(mean)} [" in words(index)
+        assert f"its final test loss is {templates.number(mean)} [" in of(site, "cells/" + "/".join(cell[:2]))
+        assert templates.number(mean) in site[f"problems/{cell[0]}.html"].text
 
 
-def test_divergence_edges_and_dirty_files_are_said(small, index):
-    text = " ".join(index.text.split())
+CELLS = [("linear", "adam", "cosine", 6), ("digits_cnn", "sgd", "constant", 512), ("linear", "doomed", "constant", 1)]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_shows_each_of_its_runs_as_it_was_recorded(small, site, cell):
+    problem, optimizer, schedule, batch_size = cell
+    page = site[f"cells/{problem}/{optimizer}-{schedule}-{batch_size}.html"]
+    wanted = []
+    for run, history in raw_runs(small[1], "evaluation", *cell):
+        metrics = [f"{split}_loss" for split in ("train", "validation", "test")]
+        metrics += ["test_accuracy"] if problem == "digits_cnn" else []
+        last, best = history.iloc[-1], history.loc[history["validation_loss"].idxmin()]
+        well = run.outcome == "finished"
+        final = [templates.number(last[name] if well else None) for name in metrics]
+        kept = [templates.number(best[name] if well else None) for name in metrics[2:]]
+        step = f"{int(best['step']):,}" if well else "–"
+        wanted.append([str(run.seed), run.outcome, f"{run.ended_at:,}", *final, step, *kept, run.run])
+    assert len(wanted) == 7
+    assert [row for row in page.rows if row[0] in {one[0] for one in wanted} and len(row) == len(wanted[0])] == wanted
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_shows_what_tuning_came_to_at_each_rate(small, site, cell):
+    problem, optimizer, schedule, batch_size = cell
+    page = site[f"cells/{problem}/{optimizer}-{schedule}-{batch_size}.html"]
+    by_rate = {}
+    for run, history in raw_runs(small[1], "tuning", *cell):
+        loss = float(history["validation_loss"].iloc[-1]) if run.outcome == "finished" else np.inf
+        by_rate.setdefault(run.learning_rate, []).append(loss)
+    lowest = min(by_rate, key=lambda rate: (np.median(by_rate[rate]), rate))
+    rows = [row for row in page.rows if len(row) == 6 and row[3] == "3"]
+    assert [row[0] for row in rows] == [templates.rate(rate) for rate in sorted(by_rate)]
+    for row, rate in zip(rows, sorted(by_rate), strict=True):
+        losses = by_rate[rate]
+        diverged = sum(map(np.isinf, losses))
+        assert row[1] == templates.number(np.median(losses))
+        assert row[4] == (f"{diverged} of 3 diverged" if diverged else "")
+        assert row[5] == ("chosen" if rate == lowest else "")
+
+
+@pytest.mark.parametrize("cell", CELLS[:2])
+def test_a_cell_shows_and_draws_the_medians_of_its_histories(small, report, site, cell):
+    problem, optimizer, schedule, batch_size = cell
+    place = f"cells/{problem}/{optimizer}-{schedule}-{batch_size}.html"
+    page = site[place]
+    together = pd.concat(history for _, history in raw_runs(small[1], "evaluation", *cell)).astype({"test_loss": float})
+    test_loss = together.groupby("step")["test_loss"].agg(list)
+    head, *rows, after = page.rows[: len(test_loss) + 2]
+    assert (head[0], head[6], after[0]) == ("step", "test loss", "peak rate")
+    for row, (step, losses) in zip(rows, test_loss.items(), strict=True):
+        lower, median, upper = (templates.number(value) for value in np.quantile(losses, [0.25, 0.5, 0.75]))
+        assert (row[0], *row[6:8]) == (f"{step:,}", median, f"{lower} to {upper}")
+    text = (report / place).read_text(encoding="utf-8")
+    svg = ElementTree.fromstring(re.findall(r"<svg.*?</svg>", text, re.DOTALL)[1])
+    drawn = next(one.get("d") for one in svg.iter("path") if one.get("class") == "median")
+    points = np.array([[float(number) for number in point.split()] for point in drawn[1:].split("L")])
+    # Two ticks are enough to read a logarithmic axis.
+    ticks = [(float(one.get("y")) - 3, float(one.text)) for one in svg.iter("text") if one.get("class") == "y"]
+    (low, small_value), (high, large_value) = ticks[0], ticks[-1]
+    powers = np.log10(small_value) + (points[:, 1] - low) / (high - low) * np.log10(large_value / small_value)
+    assert 10**powers == pytest.approx(test_loss.map(np.median).to_numpy(), rel=0.01)
+    assert np.diff(points[:, 0]).min() > 0
+
+
+def test_a_cell_of_which_every_run_diverged_says_so(site):
+    page = site["cells/linear/doomed-constant-1.html"]
+    text = words(page)
+    assert "its final test loss is ∞" in text
+    assert "7 of 7 diverged" in text
+    described = [one for one in page.tags if one[0] == "desc"]
+    assert len(described) == 2
+    assert text.count("on it is infinite") == 2
+
+
+def test_a_cell_can_be_trained_again_by_its_command(small, site):
+    assert "snakemake --cores 1 retrain --config experiment=small cell=linear/adam/cosine/6" in words(
+        site["cells/linear/adam-cosine-6.html"]
+    )
+
+
+def test_the_table_of_cells_has_them_all_by_rank_and_prints_the_first_of_each_problem(small, site, monkeypatch):
+    page = site["cells.html"]
+    table = pd.read_parquet(small[1] / "tables" / "cells.parquet")
+    rows = [row for row in page.rows if row[0] in ("linear", "digits_cnn")]
+    assert len(rows) == len(table) == 18
+    heads = page.rows[0]
+    for problem, losses in table.groupby("problem")["tuning_validation_loss"]:
+        shown = [row for row in rows if row[0] == problem]
+        ordered = stats.rankdata(losses, method="min")
+        assert [int(row[heads.index("rank")]) for row in shown] == sorted(ordered)
+        column = heads.index("validation loss")
+        assert [row[column] for row in shown] == [templates.number(loss) for loss in sorted(losses)]
+    monkeypatch.setattr(cells, "TOP", 5)
+    ranked = pd.DataFrame(cells.ranked(table))
+    assert (ranked.groupby("problem")["beyond"].sum() == ranked.groupby("problem").size() - 5).all()
+
+
+def test_what_the_script_looks_for_is_in_the_page(site):
+    page = site["cells.html"]
+    heads = [one for one in page.all("th") if "data-key" in one]
+    filters = [one["data-filter"] for one in page.all("select")]
+    assert {"cells-table", "rows-shown", "reset"} <= set(page.ids)
+    assert set(filters) <= {one["data-key"] for one in heads}
+    hidden = [attributes for _, attributes in page.tags if "hidden" in attributes]
+    assert len(hidden) == 2
+    assert all("data-needs-script" in one for one in hidden)
+    assert not [one for one in page.all("th") if "aria-sort" in one], (
+        "what cannot be sorted without script says no order"
+    )
+
+
+def test_divergence_edges_and_dirty_files_are_said(small, site):
+    text = of(site, "index", "problems")
     assert "7 of 7 diverged" in text
     assert "In 6 of 18 cells the chosen learning rate lies at an end of its range" in text
     measured = pd.concat(pd.read_parquet(path) for path in (small[1] / "runs").rglob("measured.parquet"))
     dirty = measured.drop_duplicates("run")["dirty"].sum()
     assert f"{dirty} runs were trained with files that differ from the recorded commit" in text
-    assert "doomed (most runs diverged, n = 7)" in text.replace("\xa0", " ")
+    assert "doomed (most runs diverged, n = 7)" in text
 
 
 @pytest.fixture(scope="module")
-def wide_text(wide_report):
-    return " ".join(Page(wide_report / "index.html").text.split())
+def wide_text(wide_site):
+    """The words of all its pages but those of cells."""
+    return of(wide_site, *PAGES, "problems")
 
 
 def test_methods_say_what_is_searched_and_how_often(wide_text):
@@ -150,42 +357,43 @@ def test_methods_say_warmups_and_the_lengths_in_lists(wide_text):
     assert "the same for every batch size: steps warmup 10 % and steps boundaries [50 %, 75 %]." in wide_text
 
 
-def test_what_a_search_chose_stands_in_the_findings_and_the_cells(wide, wide_text):
+def test_what_a_search_chose_stands_in_the_findings_and_the_cells(wide, wide_site, wide_text):
     cells = pd.read_parquet(wide[1] / "tables" / "cells.parquet")
     for cell in cells[cells["optimizer"] == "searched"].itertuples():
         drawn = "".join(f", {name} {value:g}" for name, value in json.loads(cell.hyperparameters).items())
         assert f"rate {templates.rate(cell.learning_rate)}{drawn}" in wide_text
+        place = f"cells/{cell.problem}/{cell.optimizer}-{cell.schedule}-{cell.batch_size}.html"
+        assert f"At a peak rate of {templates.rate(cell.learning_rate)}{drawn}, its final" in words(wide_site[place])
     assert re.search(r"and peak rate \S+, amsgrad \d, beta_1 0\.\d+; on 7 other seeds", wide_text)
 
 
-def test_runs_out_of_time_are_said_where_there_are_any(wide, wide_text, index):
+def test_runs_out_of_time_are_said_where_there_are_any(wide, wide_text, site):
     counts = pd.read_parquet(wide[1] / "tables" / "counts.parquet")
     total = counts["out_of_time"].sum()
     assert f"out of time{total}" in wide_text
     assert f"{total} runs were stopped because time was out, and count as the worst result" in wide_text
     assert "1 of 7 ran out of time" in wide_text
-    assert "out of time" not in index.text
+    assert "out of time" not in of(site, "index", "problems", "cells")
 
 
-def test_a_problem_says_how_its_runs_end(wide_text, index):
+def test_a_problem_says_how_its_runs_end(wide_text, site):
     ends = "A run ends at the evaluation point where its validation loss is 0.01 or less"
     assert wide_text.count(ends) == 1
     assert wide_text.count("A run is stopped after 90 seconds.") == 1
     assert wide_text.count("40 epochs, each without its last partial batch.") == 1
-    assert "A run ends" not in index.text
+    assert "A run ends" not in of(site, "problems")
 
 
-def test_only_a_problem_that_validates_on_its_training_points_says_so(index):
-    text = " ".join(index.text.split())
+def test_only_a_problem_that_validates_on_its_training_points_says_so(site):
+    text = of(site, "problems")
     assert text.count("This problem validates on its own training points") == 1
     assert "6 examples to train, the same to validate" in text
     assert "1,078 examples to train, 359 to validate" in text
 
 
-def test_seconds_stand_on_the_page_of_costs_alone(report, index):
-    assert "seconds.csv" in (report / "cost.html").read_text(encoding="utf-8")
-    assert "seconds.csv" not in (report / "index.html").read_text(encoding="utf-8")
-    assert "cost.html" in {attributes["href"] for attributes in index.all("a")}
+def test_seconds_stand_on_the_page_of_costs_alone(report, site):
+    assert [place for place in site if "seconds.csv" in (report / place).read_text(encoding="utf-8")] == ["cost.html"]
+    assert "cost.html" in {attributes["href"] for attributes in site["index.html"].all("a")}
 
 
 def test_what_was_timed_in_turn_comes_before_what_runs_took_and_only_where_something_was(small, report, wide_report):
@@ -196,32 +404,50 @@ def test_what_was_timed_in_turn_comes_before_what_runs_took_and_only_where_somet
     times = turns.pivot(index="round", columns="optimizer", values="microseconds")
     lower, middle, upper = (times["adam"] / times["sgd"]).quantile([0.25, 0.5, 0.75])
     row = re.search(r"<tr><th[^>]*>digits_cnn</th><td[^>]*>512</td><td>adam</td>.*?</tr>", cost)[0]
-    cells = re.findall(r">([^<>]+)</(?:td|span)>", row)
+    numbers = re.findall(r">([^<>]+)</(?:td|span)>", row)
     ends = f"[{templates.number(lower)}, {templates.number(upper)}]"
-    assert cells == ["512", "adam", "11", "3", templates.number(times["adam"].median()), templates.number(middle), ends]
+    taken = [templates.number(times["adam"].median()), templates.number(middle), ends]
+    assert numbers == ["512", "adam", "11", "3", *taken]
     assert "Example CPU @ 2.50GHz, 1 thread (digits_cnn)" in cost
 
 
-def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experiment, small, report, monkeypatch):
-    def read(path):
-        table = pd.read_parquet(path)
-        if path.name == "cells.parquet":
-            ends = [name for name in table if name.endswith(("_lower", "_upper"))]
-            table = table.assign(interval="too few seeds", n=5, **dict.fromkeys(ends, np.nan))
-        if path.name == "comparisons.parquet":
-            others = table["verdict"].where(table["verdict"] == "reference", "too few seeds")
-            table = table.assign(n=5, lower=np.nan, upper=np.nan, verdict=others)
-        if path.name == "counts.parquet":
-            table = table.assign(missing=4)
-        return table
+def rendered(experiment, tables, results, report):
+    """The pages of a report by place, from tables that were altered."""
+    values = pages.context(experiment, tables, results, report)
+    return {place: Page(text) for place, text in pages.rendered(experiment, tables, values)}
 
-    monkeypatch.setattr(pages, "pd", type("Reader", (), {"read_parquet": staticmethod(read)}))
-    values = pages.context(experiment, small[1], report)
-    text = " ".join(templates.render("index.html", **values).split())
+
+def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experiment, small, report):
+    tables = pages.read(small[1])
+    ends = [name for name in tables["cells"] if name.endswith(("_lower", "_upper"))]
+    tables["cells"] = tables["cells"].assign(interval="too few seeds", n=5, **dict.fromkeys(ends, np.nan))
+    compared = tables["comparisons"]
+    others = compared["verdict"].where(compared["verdict"] == "reference", "too few seeds")
+    tables["comparisons"] = compared.assign(n=5, lower=np.nan, upper=np.nan, verdict=others)
+    tables["counts"] = tables["counts"].assign(missing=4)
+    few = rendered(experiment, tables, small[1], report)
+    text = words(few["index.html"])
     assert "24 runs of the declared are missing" in text
     assert "fewer than six evaluation seeds" in text
     assert "Too few seeds to tell: optimizers" in text
-    assert not re.search(r"\bnan\b", text)
+    assert "the interquartile mean of 5 seeds, too few for an interval" in words(few["cells/linear/adam-cosine-6.html"])
+    assert not re.search(r"\bnan\b|\bNone\b", words(*few.values()))
+
+
+def test_a_cell_that_was_not_evaluated_has_its_page_and_says_so(experiment, small, report):
+    tables = pages.read(small[1])
+    for name in ("runs", "curves", "targets"):
+        table = tables[name]
+        tables[name] = table[table["optimizer"] != "adam"] if name != "runs" else table[table["stage"] == "tuning"]
+    cells_table = tables["cells"]
+    measured = [name for name in cells_table if name.startswith(("final_", "best_"))]
+    gone = cells_table["optimizer"] == "adam"
+    tables["cells"] = cells_table.mask(gone.to_numpy()[:, None] & cells_table.columns.isin(measured)).assign(
+        n=cells_table["n"].where(~gone, 0)
+    )
+    text = words(rendered(experiment, tables, small[1], report)["cells/linear/adam-cosine-6.html"])
+    assert "Not one of its evaluation runs is there." in text
+    assert "Nothing was recorded" in text
 
 
 def test_where_every_tuning_run_diverged_nothing_is_concluded(small):
@@ -261,22 +487,23 @@ def test_where_every_run_diverged_at_once_the_tables_have_their_columns_and_the_
 
 
 def test_where_every_run_diverged_at_once_the_report_still_comes(lost, experiment):
-    index = Page(lost / "report" / "index.html")
-    assert index.text.count("nothing can be concluded") == 2
-    assert len(index.all("img")) == sum(len(figures_of(experiment, problem)) for problem in experiment.problems)
-    assert not re.search(r"\bnan\b", index.text)
+    site = read_site(lost / "report")
+    assert site["index.html"].text.count("nothing can be concluded") == 2
+    drawn = sum(len(figures_of(experiment, problem)) for problem in experiment.problems)
+    assert sum(len(page.all("img")) for place, page in site.items() if place.startswith("problems")) == drawn
+    assert words(*site.values()).count("Nothing was recorded") == 18
+    assert not re.search(r"\bnan\b", words(*site.values()))
 
 
-def test_cells_that_tie_for_the_best_are_counted(experiment, small, report, monkeypatch):
-    def read(path):
-        table = pd.read_parquet(path)
-        if path.name == "cells.parquet":
-            table["tuning_validation_loss"] = np.where(table["optimizer"] == "doomed", np.inf, 1e-15)
-        return table
-
-    monkeypatch.setattr(pages, "pd", type("Reader", (), {"read_parquet": staticmethod(read)}))
-    text = " ".join(templates.render("index.html", **pages.context(experiment, small[1], report)).split())
+def test_cells_that_tie_for_the_best_are_counted(experiment, small, report):
+    tables = pages.read(small[1])
+    alike = np.where(tables["cells"]["optimizer"] == "doomed", np.inf, 1e-15)
+    tables["cells"] = tables["cells"].assign(tuning_validation_loss=alike)
+    site = rendered(experiment, tables, small[1], report)
+    text = words(site["index.html"])
     assert "8 cells tie for the best of the tuning runs, at a validation loss of 1.42 × 10⁻¹⁴ or less;" in text
+    ranks = [row[4] for row in site["cells.html"].rows if row[0] == "linear"]
+    assert ranks == ["1"] * 8 + ["9"] * 4
 
 
 def test_one_best_cell_is_no_tie(index):
@@ -307,7 +534,50 @@ def test_findings_speak_of_the_reproductions(small, index):
     assert "#reproductions" in {attributes["href"] for attributes in index.all("a")}
 
 
-def test_methods_say_how_long_a_schedule_is(index):
-    text = " ".join(index.text.split())
+def test_methods_say_how_long_a_schedule_is(site):
+    text = words(site["methods.html"])
     assert "cosine: CosineDecay, decay_steps=100 %" in text
     assert "the same for every batch size: cosine decay_steps 100 %." in text
+
+
+def test_the_data_page_says_what_every_column_means(small, site):
+    dictionary = pd.read_csv(small[1] / "tables" / "dictionary.csv", keep_default_na=False)
+    rows = {tuple(row) for row in site["data.html"].rows}
+    shown = dictionary[dictionary["table"].isin(TABLES)]
+    assert {(row.column, row.unit, row.meaning) for row in shown.itertuples()} <= rows
+
+
+@pytest.fixture
+def experiments(report, wide_report, tmp_path):
+    """A folder with two reports in it and a third experiment that has none yet."""
+    for name, made in (("small", report), ("wide", wide_report)):
+        shutil.copytree(made, tmp_path / name / "report")
+    (tmp_path / "unfinished" / "runs").mkdir(parents=True)
+    overview.write(tmp_path)
+    return tmp_path
+
+
+def test_the_overview_leads_to_every_report_and_counts_its_runs(experiments, small, wide):
+    page = Page((experiments / "index.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert not page.all("script")
+    links = [one["href"] for tag in ("a", "link") for one in page.all(tag)]
+    assert {"small/report/index.html", "wide/report/index.html"} <= set(links)
+    assert all(link[1:] in page.ids if link.startswith("#") else (experiments / link).is_file() for link in links)
+    assert synthetic.HOSTILE in page.text
+    for row, (_, results) in zip(page.rows[1:], (small, wide), strict=True):
+        runs = pd.concat(pd.read_parquet(path) for path in (results / "runs").rglob("runs.parquet"))
+        assert row[0].endswith(results.name)
+        assert row[4] == f"{len(runs):,}"
+        assert f"{(runs['outcome'] == 'diverged').sum():,} diverged" in row[5]
+
+
+def test_the_overview_depends_on_the_reports_alone(experiments):
+    before = (experiments / "index.html").read_bytes()
+    command = [sys.executable, "-m", "thalweg.reporting.overview", "--results", experiments]
+    elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run(command, check=True, env=elsewhere)
+    assert (experiments / "index.html").read_bytes() == before
+    shutil.rmtree(experiments / "wide")
+    overview.write(experiments)
+    assert b"wide" not in (experiments / "index.html").read_bytes()

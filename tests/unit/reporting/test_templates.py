@@ -35,3 +35,10 @@ def test_learning_rates_and_draws_are_written_with_all_their_digits(value):
     exponent = int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
     assert float(mantissa) * 10.0**exponent == pytest.approx(value)
     assert "e" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.1, "0.1"), (3, "3.0"), (1e-9, "1e-09"), (math.inf, "Infinity"), (math.nan, ""), (None, "")]
+)
+def test_a_number_for_a_script_is_one_that_javascript_reads(value, text):
+    assert templates.raw(value) == text

@@ -1,0 +1,93 @@
+"""What the pages of cells show: every table grouped by cell once, as plain data."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from thalweg.analysis import histories
+from thalweg.analysis.choose import CELL, TRIAL
+from thalweg.analysis.histories import LOST, Metric
+from thalweg.reporting import plots
+from thalweg.reporting.findings import records
+
+TOP = 30
+"""How many cells of each problem are printed."""
+
+Key = tuple[Any, ...]
+"""A cell's values of CELL."""
+
+
+def address(cell: dict[str, Any]) -> str:
+    """Where a cell's page lies in the report. Names hold no hyphen, so no two cells share a page."""
+    return f"cells/{cell['problem']}/{cell['optimizer']}-{cell['schedule']}-{cell['batch_size']}.html"
+
+
+def ranked(cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """The cells of each problem by their validation loss on tuning runs, with `rank`, `of` how many, and `beyond`.
+
+    Losses nearer to zero than histories.RESOLUTION share a rank. `beyond` is true for those that are not printed.
+    """
+    losses = histories.resolved(cells["tuning_validation_loss"]).groupby(cells["problem"], sort=False)
+    placed = cells.assign(rank=losses.rank(method="min").astype(int), of=losses.transform("size"))
+    place = {name: number for number, name in enumerate(dict.fromkeys(cells["problem"]))}
+    placed = placed.sort_values(["problem", "rank"], key=lambda column: column.replace(place), kind="stable")
+    placed["beyond"] = placed.groupby("problem", sort=False).cumcount() >= TOP
+    return records(placed)
+
+
+def details(cells: list[dict[str, Any]], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+    """For each cell what its page shows, in the order of `cells`."""
+    trials, targets = _grouped(tables["rates"]), _grouped(tables["targets"])
+    runs = tables["runs"]
+    at_the_trial = pd.DataFrame(cells)[[*CELL, *TRIAL]]
+    evaluation = _grouped(runs[runs["stage"] == "evaluation"].merge(at_the_trial))
+    curves = _curves(tables["curves"])
+    for cell in cells:
+        key = tuple(cell[name] for name in CELL)
+        of_cell = curves.get(key, {})
+        yield {
+            "cell": cell,
+            "trials": trials.get(key, []),
+            "runs": evaluation.get(key, []),
+            "targets": targets.get(key, []),
+            "metrics": list(of_cell) or [Metric(split, "loss") for split in histories.SPLITS],
+            "history": _history(list(of_cell.values())),
+            "drawn": plots.drawn({metric: of_cell[metric] for metric in of_cell if _is_drawn(metric)}),
+        }
+
+
+def _grouped(frame: pd.DataFrame) -> dict[Key, list[dict[str, Any]]]:
+    groups: dict[Key, list[dict[str, Any]]] = {}
+    for row in records(frame):
+        groups.setdefault(tuple(row[name] for name in CELL), []).append(row)
+    return groups
+
+
+def _curves(table: pd.DataFrame) -> dict[Key, dict[Metric, list[plots.Point]]]:
+    """By cell and metric the points of its curve: the loss on every split, any other metric on the test split."""
+    wanted = table[(table["metric"] == "loss") | (table["split"] == "test")]
+    wanted = wanted.assign(lost=wanted[list(LOST)].sum(axis=1))
+    points = map(plots.Point._make, _rows(wanted[list(plots.Point._fields)]))
+    curves: dict[Key, dict[Metric, list[plots.Point]]] = {}
+    for (*key, split, name), point in zip(_rows(wanted[[*CELL, "split", "metric"]]), points, strict=True):
+        curves.setdefault(tuple(key), {}).setdefault(Metric(split, name), []).append(point)
+    return curves
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """A frame's rows as tuples of plain Python values."""
+    rows: Iterator[tuple[Any, ...]] = frame.itertuples(index=False, name=None)
+    return rows
+
+
+def _history(curves: list[list[plots.Point]]) -> list[dict[str, Any]]:
+    """A row an evaluation point, with what each metric came to there."""
+    return [
+        {"step": measured[0].step, "epoch": measured[0].epoch, "lost": measured[0].lost, "measured": measured}
+        for measured in zip(*curves, strict=True)
+    ]
+
+
+def _is_drawn(metric: Metric) -> bool:
+    return metric.name == "loss" and metric.split in ("train", "test")

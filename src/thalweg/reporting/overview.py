@@ -1,0 +1,30 @@
+"""Write the index over all experiments that have a report: `python -m thalweg.reporting.overview`.
+
+It speaks of the reports that lie beside each other when it is written, so it is no rule's output: it would be out of
+date whenever another experiment ends. The Snakefile writes it at the end of each launch that did something.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from thalweg.reporting import SUMMARY, templates
+from thalweg.store import write_whole
+
+
+def write(folder: Path) -> None:
+    """Write index.html and its stylesheet into `folder` (results/), from results/*/report/summary.json."""
+    files = sorted(folder.glob(f"*/report/{SUMMARY}"))
+    reports = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    write_whole(folder / "index.html", templates.render("overview.html", reports=reports).encode())
+    write_whole(folder / "style.css", (templates.FOLDER / "style.css").read_bytes())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="the folder of all experiments' results")
+    write(parser.parse_args().results)
+
+
+if __name__ == "__main__":
+    main()
