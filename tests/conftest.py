@@ -37,11 +37,11 @@ def experiment(small: tuple[Path, Path]) -> Experiment:
 
 @pytest.fixture(scope="session")
 def drawings(small, experiment):
-    """Every figure of every problem, by name and problem."""
+    """Every figure, by its name and problem (None for those of the experiment as a whole)."""
     with style.applied():
         return {
             (name, problem): DRAW[name](small[1] / "tables", experiment, problem)
-            for problem in experiment.problems
+            for problem in (None, *experiment.problems)
             for name in figures_of(experiment, problem)
         }
 
@@ -53,7 +53,7 @@ def wide_drawings(wide):
     with style.applied():
         return {
             (name, problem): DRAW[name](wide[1] / "tables", experiment, problem)
-            for problem in experiment.problems
+            for problem in (None, *experiment.problems)
             for name in figures_of(experiment, problem)
         }
 

@@ -26,13 +26,14 @@ def shard(stage):
 
 
 def figure_files(figure):
-    """The files of a figure: one job draws it for every problem that has it."""
+    """The files of a figure: one job draws it for the whole experiment and for every problem that has it."""
+    folders = [
+        f"{problem}/" if problem else ""
+        for problem in (None, *EXPERIMENT.problems)
+        if figure in figures_of(EXPERIMENT, problem)
+    ]
     return expand(
-        f"{RESULTS}/report/figures/{{problem}}/{figure}.{{form}}",
-        problem=[
-            problem
-            for problem in EXPERIMENT.problems
-            if figure in figures_of(EXPERIMENT, problem)
-        ],
+        f"{RESULTS}/report/figures/{{folder}}{figure}.{{form}}",
+        folder=folders,
         form=["svg", "pdf", "csv", "json"],
     )

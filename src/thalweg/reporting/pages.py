@@ -38,6 +38,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "environments": records(tables["provenance"]),
         "caution": findings.caution(counts, tables["cells"], tables["provenance"]),
         "problems": problems,
+        "figures": _figures(experiment, report, None),
         "claims": _claims(experiment, tables["claims"]),
         "factors": _factors(experiment, tables["factors"]),
         "reproductions": _reproductions(experiment, tables["reproductions"]),
@@ -73,7 +74,7 @@ def _problem(
         "finding": findings.of_problem(name, tables["comparisons"], tables["cells"]),
         "metrics": ["loss", *check["metrics"]],
         "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
-        "figures": {figure: _figure(report, name, figure) for figure in figures_of(experiment, name)},
+        "figures": _figures(experiment, report, name),
     }
 
 
@@ -91,10 +92,14 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _figure(report: Path, problem: str, name: str) -> dict[str, Any]:
-    path = f"figures/{problem}/{name}"
-    described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
-    return {**described, "path": path, "id": f"{problem}-{name}"}
+def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[str, dict[str, Any]]:
+    """The figures of a problem, or of the experiment as a whole, by name, each with its path and its id on a page."""
+    found = {}
+    for name in figures_of(experiment, problem):
+        path = f"figures/{problem}/{name}" if problem else f"figures/{name}"
+        described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
+        found[name] = {**described, "path": path, "id": f"{problem}-{name}" if problem else name}
+    return found
 
 
 def _claims(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:

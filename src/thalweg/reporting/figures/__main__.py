@@ -1,4 +1,4 @@
-"""Draw one figure for every problem that has it, as SVG and PDF, with its data and a description beside it."""
+"""Draw one figure wherever there is one, as SVG and PDF, with its data and a description beside it."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.grid.experiment import load
+from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import style, templates
 from thalweg.reporting.figures import (
     NAMES,
@@ -24,7 +24,7 @@ from thalweg.reporting.figures import (
 )
 from thalweg.store import write_whole
 
-DRAW: dict[str, Callable[..., panels.Drawing]] = {
+DRAW: dict[str, Callable[[Path, Experiment, Any], panels.Drawing]] = {
     "convergence": convergence.draw,
     "convergence_test": partial(convergence.draw, split="test"),
     "learning_rates": learning_rates.draw,
@@ -33,10 +33,11 @@ DRAW: dict[str, Callable[..., panels.Drawing]] = {
     "schedules": schedules.draw,
     "paths": paths.draw,
 }
+"""Draws each of NAMES from the folder of tables: for a problem, or with None for the experiment as a whole."""
 PIXELS_PER_INCH = 96
 
 
-def describe(name: str, problem: str, drawing: panels.Drawing) -> dict[str, Any]:
+def describe(name: str, problem: str | None, drawing: panels.Drawing) -> dict[str, Any]:
     """What a page needs to show the figure: its size in CSS pixels, its words from the data, its short table."""
     width, height = (round(inches * PIXELS_PER_INCH) for inches in drawing.figure.get_size_inches())
     table = _told(drawing.table)
@@ -64,9 +65,10 @@ def _cell(value: Any) -> str:
     return templates.number(value) if isinstance(value, float) else str(value)
 
 
-def write(name: str, problem: str, drawing: panels.Drawing, folder: Path) -> None:
-    """Write `folder`/PROBLEM/NAME.svg, .pdf, .csv (all that is drawn) and .json (see `describe`)."""
-    svg = folder / problem / f"{name}.svg"
+def write(name: str, problem: str | None, drawing: panels.Drawing, folder: Path) -> None:
+    """Write `folder`/PROBLEM/NAME.svg, .pdf, .csv (all that is drawn) and .json (see `describe`); `folder`/NAME.svg …
+    of the experiment as a whole."""
+    svg = folder / (problem or "") / f"{name}.svg"
     style.save(drawing.figure, svg)
     write_whole(svg.with_suffix(".csv"), drawing.data.to_csv(index=False, lineterminator="\n").encode())
     text = json.dumps(describe(name, problem, drawing), indent=1, ensure_ascii=False, allow_nan=False)
@@ -82,11 +84,10 @@ def main() -> None:
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
     with style.applied():
-        for problem in experiment.problems:
-            if arguments.name not in figures_of(experiment, problem):
-                continue
-            drawing = DRAW[arguments.name](arguments.tables, experiment, problem)
-            write(arguments.name, problem, drawing, arguments.output)
+        for problem in (None, *experiment.problems):
+            if arguments.name in figures_of(experiment, problem):
+                drawing = DRAW[arguments.name](arguments.tables, experiment, problem)
+                write(arguments.name, problem, drawing, arguments.output)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ class Drawing(NamedTuple):
     facts: dict[str, Any]
 
 
-def read(tables: Path, name: str, problem: str) -> pd.DataFrame:
-    """The rows of a table that belong to a problem."""
-    return pd.read_parquet(tables / f"{name}.parquet", filters=[("problem", "==", problem)])
+def read(tables: Path, name: str, problem: str | None = None) -> pd.DataFrame:
+    """The rows of a table that belong to a problem; with None all rows."""
+    return pd.read_parquet(tables / f"{name}.parquet", filters=[("problem", "==", problem)] if problem else None)
 
 
 def present(names: Sequence[Any], column: pd.Series) -> list[Any]:
