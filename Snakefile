@@ -1,5 +1,6 @@
 # The front door: `snakemake --cores N` trains what is missing of an experiment and renders its report.
-# `--config experiment=NAME` takes experiments/NAME.yaml; the default is the article's. `retrain` also takes a `cell`.
+# `--config experiment=NAME` takes experiments/NAME.yaml; the default is the article's. `retrain` also takes a `cell`,
+# `judge` a file of `claims`.
 
 import os
 import sys
@@ -7,7 +8,7 @@ import time
 from pathlib import Path
 
 from thalweg import launch
-from thalweg.grid.experiment import ExperimentError, find, load
+from thalweg.grid.experiment import ExperimentError, find, load, with_claims
 from thalweg.grid.identity import digest, job_digest
 from thalweg.progress import Job
 from thalweg.reporting import overview
@@ -34,8 +35,11 @@ onstart:
     global held
     stages = {"tune": "tuning", "evaluate": "evaluation"}
     jobs = list(workflow.dag.needrun_jobs())
-    if any(job.rule.name == "retrain" for job in jobs) and not RETRAINED:
+    asked = {job.rule.name for job in jobs}
+    if "retrain" in asked and not RETRAINED:
         sys.exit(f"retrain: of which cell? Write {launch.CELL_FORM}")
+    if "judge" in asked and not CLAIMS:
+        sys.exit("judge: which claims? Write --config claims=FILE, a YAML file with claims")
     starting = [
         Job(stages[job.rule.name], job.wildcards.problem, job.wildcards.optimizer)
         for job in jobs
@@ -49,16 +53,16 @@ onstart:
         sys.exit(str(error))
 
 
-# What is retrained is no part of the results, so that their summary would tell nothing of it. No rule could write the
-# index over all experiments: it would be out of date whenever another one ends.
+# What is retrained or judged is no part of the results, so that their summary would tell nothing of it. No rule could
+# write the index over all experiments: it would be out of date whenever another one ends.
 onsuccess:
-    if not RETRAINED:
+    if not (RETRAINED or CLAIMS):
         overview.write(Path(RESULTS).parent)
         print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
 
 
 onerror:
-    if not RETRAINED:
+    if not (RETRAINED or CLAIMS):
         print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
 
 
@@ -73,6 +77,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/time.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/retrain.smk"
+include: "workflow/rules/judge.smk"
 
 
 # Every file is asked for, since Snakemake does not miss what lies on the way to a report that is there.

@@ -40,11 +40,11 @@ class Workspace:
         return self.root / "experiments" / "tiny.yaml"
 
     def start(
-        self, *arguments: str, experiment: str = "tiny", cell: str = "", cores: int = 2, **variables: str
+        self, *arguments: str, experiment: str = "tiny", config: tuple[str, ...] = (), cores: int = 2, **variables: str
     ) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
         return subprocess.Popen(
-            [*command, "--config", f"experiment={experiment}", *([f"cell={cell}"] if cell else [])],
+            [*command, "--config", f"experiment={experiment}", *config],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(self.root / "src"), **variables},
             stdout=subprocess.PIPE,

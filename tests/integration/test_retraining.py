@@ -31,7 +31,7 @@ def progress_of(workspace):
 
 def test_what_was_trained_trains_again_to_the_bit_and_what_was_tampered_with_is_named(finished):
     before, stored, progress = finished.content(), finished.stored(), progress_of(finished)
-    printed = finished.run("retrain", cell="linear")
+    printed = finished.run("retrain", config=("cell=linear",))
     assert "12 of 12 runs are identical, bit for bit" in printed
     assert outcome(finished)["identical"] == 12
     after = finished.content()
@@ -50,7 +50,7 @@ def test_what_was_trained_trains_again_to_the_bit_and_what_was_tampered_with_is_
     tamper(finished, digest_of(finished, 6, 1003), another_machine)
     store.run_file(finished.results / "store", digest_of(finished, 6, 1006)).unlink()
     stored = finished.stored()
-    printed = finished.run("retrain", cell="linear/sgd", fails=True)
+    printed = finished.run("retrain", config=("cell=linear/sgd",), fails=True)
     (different,) = outcome(finished)["different"]
     (found,) = different["differences"]
     step = found["step"]
@@ -68,9 +68,9 @@ def test_what_was_trained_trains_again_to_the_bit_and_what_was_tampered_with_is_
 def test_what_cannot_be_retrained_is_told_in_one_message(workspace):
     printed = workspace.run("retrain", fails=True)
     assert "retrain: of which cell? Write --config cell=PROBLEM/OPTIMIZER/SCHEDULE/BATCH_SIZE" in printed
-    printed = workspace.run("retrain", cell="linear/sdg", fails=True)
+    printed = workspace.run("retrain", config=("cell=linear/sdg",), fails=True)
     assert "cell=linear/sdg: 'sdg' is not among the optimizers (sgd) (did you mean sgd?)" in printed
     assert "Traceback" not in printed
-    printed = workspace.run("retrain", cell="linear/sgd", fails=True)
+    printed = workspace.run("retrain", config=("cell=linear/sgd",), fails=True)
     assert "results/tiny has no evaluation runs of linear × sgd to compare with; make them by" in printed
     assert "snakemake --cores N --config experiment=tiny" in printed

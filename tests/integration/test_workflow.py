@@ -74,6 +74,26 @@ def test_statistics_and_templates_train_nothing(finished):
     assert (finished.results / "tiny/report/index.html").read_text().rstrip().endswith("<!-- an edit -->")
 
 
+def test_claims_of_another_file_are_judged_and_nothing_is_trained(finished, tmp_path):
+    claims = tmp_path / "mine.yaml"
+    claims.write_text(
+        "claims: {larger_is_worse: {says: a larger batch ends higher, compare: {batch_size: 6, with: 4}, "
+        "measure: final train loss, expect: higher}}"
+    )
+    before, content = finished.stored(), finished.content()
+    printed = finished.run("judge", config=(f"claims={claims}",))
+    tables = finished.results / "tiny/tables"
+    runs = pd.read_parquet(tables / "runs.parquet").query("stage == 'evaluation'")
+    losses = runs.pivot(index="seed", columns="batch_size", values="final_train_loss")
+    (found,) = pd.read_csv(finished.results / "tiny/judged/mine.csv").to_dict("records")
+    np.testing.assert_allclose(found["effect"], (losses[6] / losses[4]).median(), rtol=1e-6)
+    assert f"{found['verdict']}: larger_is_worse, a larger batch ends higher" in printed
+    assert finished.stored() == before
+    assert finished.content("tiny", "judged") == content
+    told = finished.run("judge", config=("claims=nowhere.yaml",), fails=True)
+    assert "nowhere.yaml: No such file or directory" in told and "Traceback" not in told
+
+
 def test_timing_is_measured_after_all_else_and_restarts_no_training(finished):
     before, stored = finished.content(), finished.stored()
     text = finished.tiny.read_text().replace("epochs: 20", "epochs: 20, timing: true")

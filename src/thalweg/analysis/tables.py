@@ -8,7 +8,7 @@ import argparse
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -71,20 +71,47 @@ IN_GRID_ORDER = (
 """The tables whose rows are sorted by all their KEYS; the others come in an order of their own."""
 
 
-def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
-    """Every table by name, from what training left in `results` (results/<experiment>)."""
+class Gathered(NamedTuple):
+    """What tables are made of: all runs with their outcomes; the same with lost ones counted as the worst, and the
+    evaluation runs at the chosen trials among them; what all recorded; and how each trial did and which were chosen."""
+
+    runs: pd.DataFrame
+    counted: pd.DataFrame
+    evaluation: pd.DataFrame
+    recorded: pd.DataFrame
+    by_rate: pd.DataFrame
+    chosen: pd.DataFrame
+
+
+def gather(experiment: Experiment, results: Path) -> Gathered:
+    """Read what training left in `results` (results/<experiment>). Raises FileNotFoundError where that is nothing."""
     recorded = histories.read(experiment, results, "histories")
-    measured = histories.read(experiment, results, "measured").drop_duplicates("run")
     runs = histories.with_outcomes(histories.read(experiment, results, "runs"), recorded)
     runs["log_test_loss_area"] = targets.areas(runs, recorded)
     counted = histories.counting_lost(runs)
-    tuning = counted[counted["stage"] == "tuning"]
-    by_rate = rates(tuning)
+    by_rate = rates(counted[counted["stage"] == "tuning"])
     chosen = choose(experiment, by_rate)
     evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, *TRIAL]])
-    by_cell = cells(chosen, evaluation)
+    return Gathered(runs, counted, evaluation, recorded, by_rate, chosen)
+
+
+def judged(experiment: Experiment, results: Path, gathered: Gathered) -> dict[str, pd.DataFrame]:
+    """The tables of claims, those in seconds apart."""
     truths = probe_targets(experiment, results)
-    claimed, turns = claims.Results(counted, evaluation, recorded, truths), timings.read(experiment, results)
+    claimed = claims.Results(gathered.counted, gathered.evaluation, gathered.recorded, truths)
+    return {
+        "claims": claims.table(experiment, claimed),
+        "claims_in_seconds": timings.claims_in_seconds(experiment, claimed, timings.read(experiment, results)),
+    }
+
+
+def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
+    """Every table by name, from what training left in `results` (results/<experiment>)."""
+    gathered = gather(experiment, results)
+    runs, counted, evaluation, recorded, by_rate, chosen = gathered
+    measured = histories.read(experiment, results, "measured").drop_duplicates("run")
+    tuning = counted[counted["stage"] == "tuning"]
+    by_cell = cells(chosen, evaluation)
     examples = targets.examples_of(experiment, results)
     reached = targets.times(evaluation, recorded, targets.of_problems(experiment, evaluation), experiment, examples)
     profile, score = profiles.tables(reached, best(chosen, by_rate, CELL[:2]), experiment)
@@ -102,17 +129,16 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "comparisons": comparisons.table(experiment, by_cell, evaluation),
         "improvements": pairs.table(experiment, by_cell, evaluation),
         "ranks": ranks.table(experiment, by_cell, evaluation),
-        "claims": claims.table(experiment, claimed),
+        **judged(experiment, results, gathered),
         "factors": factors.table(experiment, tuning),
         "schedules": schedules(runs, recorded),
         "paths": paths.table(evaluation, recorded),
         "surfaces": paths.surfaces(experiment, results),
-        "reproductions": reproductions(experiment, counted, truths),
+        "reproductions": reproductions(experiment, counted, probe_targets(experiment, results)),
         "counts": counts(experiment, runs),
         "provenance": provenance(measured),
         "seconds": seconds(runs, measured),
-        "timings": timings.table(experiment, turns),
-        "claims_in_seconds": timings.claims_in_seconds(experiment, claimed, turns),
+        "timings": timings.table(experiment, timings.read(experiment, results)),
     }
     for name in IN_GRID_ORDER:
         tables[name] = histories.in_grid_order(tables[name], experiment, [key for key in KEYS if key in tables[name]])

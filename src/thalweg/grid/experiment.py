@@ -362,15 +362,51 @@ def find(folder: Path, name: str) -> Path:
 
 def load(path: Path) -> Experiment:
     """Read and check an experiment file. Raises ExperimentError with every mistake that the file itself shows."""
-    try:
-        document, lines = yaml_file.read(path)
-    except yaml_file.YamlFileError as error:
-        raise ExperimentError(_message(path, error.mistakes)) from None
-    if not isinstance(document, dict):
-        raise ExperimentError(_message(path, [(1, "must be a mapping with title, problems, optimizers, …")]))
+    document, lines = _read(path, "title, problems, optimizers, …")
     mistakes: list[tuple[int, str]] = []
     for key in sorted({"name", "directory"} & document.keys()):
         mistakes.append((lines[(key,)], f"{key}: is not a key; the experiment is named by its file"))
+    return _checked(path, path, document, lines, mistakes)
+
+
+def with_claims(path: Path, claims: Path) -> Experiment:
+    """The experiment of a file with the claims of another one, which has nothing else, in place of its own.
+
+    Raises ExperimentError with every mistake of either file, and every name of a claim that the experiment has not.
+    """
+    load(path)
+    document, _ = _read(path, "title, problems, optimizers, …")
+    others, lines = _read(claims, "claims")
+    mistakes = [
+        (lines[(key,)], f"{key}: is not a key here; a file of claims has claims alone")
+        for key in sorted(others.keys() - {"claims"})
+    ]
+    if not others.get("claims"):
+        mistakes.append((1, "claims: is missing; write at least one claim"))
+        others["claims"] = {}
+    return _checked(path, claims, {**document, "claims": others["claims"]}, lines, mistakes)
+
+
+def _read(path: Path, keys: str) -> tuple[dict[str, Any], dict[yaml_file.Location, int]]:
+    try:
+        document, lines = yaml_file.read(path)
+    except OSError as error:
+        raise ExperimentError(f"{path}: {error.strerror}") from None
+    except yaml_file.YamlFileError as error:
+        raise ExperimentError(_message(path, error.mistakes)) from None
+    if not isinstance(document, dict):
+        raise ExperimentError(_message(path, [(1, f"must be a mapping with {keys}")]))
+    return document, lines
+
+
+def _checked(
+    path: Path,
+    told: Path,
+    document: dict[str, Any],
+    lines: dict[yaml_file.Location, int],
+    mistakes: list[tuple[int, str]],
+) -> Experiment:
+    """The experiment of the file at `path`. Its mistakes are told of the file `told`, with its `lines`."""
     try:
         experiment = Experiment.model_validate({**document, "name": path.stem, "directory": path.parent})
     except ValidationError as error:
@@ -378,7 +414,7 @@ def load(path: Path) -> Experiment:
     else:
         mistakes += [(_line(where, lines), f"{_key(where)}: {text}") for where, text in _dangling(experiment)]
     if mistakes:
-        raise ExperimentError(_message(path, sorted(set(mistakes))))
+        raise ExperimentError(_message(told, sorted(set(mistakes))))
     return experiment
 
 

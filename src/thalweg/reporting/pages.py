@@ -39,7 +39,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "caution": findings.caution(counts, tables["cells"], tables["provenance"]),
         "problems": problems,
         "figures": _figures(experiment, report, None),
-        "claims": _claims(experiment, tables["claims"]),
+        "claims": claims_of(experiment, tables["claims"]),
         "factors": _factors(experiment, tables["factors"]),
         "reproductions": _reproductions(experiment, tables["reproductions"]),
         "cells": cells.ranked(tables["cells"]),
@@ -49,7 +49,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "tables": _described({name: tables[name] for name in TABLES}),
         "seconds": records(tables[f"{MEASURED}/seconds"]),
         "timings": records(tables[f"{MEASURED}/timings"]),
-        "claims_in_seconds": _claims(experiment, tables[f"{MEASURED}/claims_in_seconds"]),
+        "claims_in_seconds": claims_of(experiment, tables[f"{MEASURED}/claims_in_seconds"]),
         "resolution": templates.number(histories.RESOLUTION, 2),
         "shares": _shares(experiment),
         "trials": {name: len(trials(one)) for name, one in experiment.optimizers.items()},
@@ -102,7 +102,7 @@ def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[
     return found
 
 
-def _claims(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
+def claims_of(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
     """Each claim as it stands in the experiment file, beside what it came to."""
     rows = records(table.drop(columns="runs"))
     return [{**row, "name": row["claim"], "claim": experiment.claims[row["claim"]]} for row in rows]

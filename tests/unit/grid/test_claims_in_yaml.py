@@ -7,7 +7,7 @@ import pytest
 
 from thalweg import launch
 from thalweg.grid.claims import Comparison, Effect, Measure, Range, read_measure
-from thalweg.grid.experiment import ExperimentError, load
+from thalweg.grid.experiment import ExperimentError, load, with_claims
 from thalweg.grid.identity import COMPUTING_MODULES, _local_imports, digest, identity
 from thalweg.grid.runs import Run
 
@@ -308,3 +308,28 @@ def test_no_training_job_s_digest_has_claims_in_it():
     training = "".join((ROOT / f"workflow/rules/{name}.smk").read_text() for name in ("check", "train", "common"))
     assert "PARTS" in training
     assert "claims" not in training
+
+
+def test_claims_of_another_file_take_the_place_of_an_experiment_s_own(write, tmp_path):
+    others = tmp_path / "others.yaml"
+    others.write_text(CLAIMS.replace("  lower:", "  other:"))
+    path = write(EXPERIMENT + CLAIMS)
+    judged, own = with_claims(path, others), load(path)
+    assert list(judged.claims) == ["other", *list(own.claims)[1:]]
+    assert judged.model_copy(update={"claims": own.claims}) == own
+
+
+def test_mistakes_in_claims_of_another_file_are_told_of_that_file(write, tmp_path):
+    others = tmp_path / "others.yaml"
+    others.write_text("title: mine\n" + CLAIMS.replace("with: sgd", "with: sdg"))
+    with pytest.raises(ExperimentError) as told:
+        with_claims(write(EXPERIMENT + CLAIMS), others)
+    assert str(told.value).startswith(f"{others} has 2 mistakes")
+    assert "line 1: title: is not a key here; a file of claims has claims alone" in str(told.value)
+    assert "line 5: claims.lower.compare.with: 'sdg' is not among the optimizers" in str(told.value)
+    for text in ("", "- a\n", "claims: {}\n"):
+        others.write_text(text)
+        with pytest.raises(ExperimentError, match="claims"):
+            with_claims(write(EXPERIMENT + CLAIMS), others)
+    with pytest.raises(ExperimentError, match="No such file"):
+        with_claims(write(EXPERIMENT + CLAIMS), tmp_path / "none.yaml")
