@@ -10,11 +10,13 @@ from thalweg.analysis.choose import CELL
 from thalweg.analysis.comparisons import FACTORS
 
 
-def of_problem(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any] | None:
+def of_problem(
+    problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame, sensitivity: pd.DataFrame
+) -> dict[str, Any] | None:
     """The cell that the tuning runs choose, its test loss, and every other level of each factor by its verdict.
 
     `tie` is how many cells are as good as the best on tuning runs, itself included. A level whose cell was named for
-    another level before carries that one as `same_as`.
+    another level before carries that one as `same_as`. `range` is the range of good learning rates, if that is known.
 
     None where no cell was evaluated, or every tuning run of every cell diverged.
     """
@@ -36,6 +38,7 @@ def of_problem(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> 
     return {
         "problem": problem,
         "best": records(best)[0],
+        "range": next(iter(records(sensitivity.dropna(subset="decades").merge(best[CELL]))), None),
         "tie": {"cells": int((losses == lowest).sum()), "loss": lowest, "unresolved": lowest == histories.RESOLUTION},
         **{
             verdict.replace(" ", "_"): [

@@ -12,7 +12,7 @@ import pandas as pd
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, dictionary, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import trials
-from thalweg.reporting import FILES, PAGES, SUMMARY, cells, findings, templates
+from thalweg.reporting import FILES, PAGES, SUMMARY, cells, conclusions, findings, recommendation, templates
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.findings import records
 from thalweg.store import write_json, write_whole
@@ -39,6 +39,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "caution": findings.caution(counts, tables["cells"], tables["provenance"]),
         "problems": problems,
         "figures": _figures(experiment, report, None),
+        "conclusions": conclusions.of_experiment(experiment, tables),
         "claims": claims_of(experiment, tables["claims"]),
         "factors": _factors(experiment, tables["factors"]),
         "reproductions": _reproductions(experiment, tables["reproductions"]),
@@ -62,6 +63,9 @@ def _problem(
 ) -> dict[str, Any]:
     check = json.loads((results / "checks" / f"{name}.json").read_text(encoding="utf-8"))
     splits = check["splits"]
+    finding = findings.of_problem(name, tables["comparisons"], tables["cells"], tables["sensitivity"])
+    if finding:
+        finding["code"] = recommendation.code(experiment, finding["best"], splits["train"]["examples"])
     return {
         "name": name,
         "check": check,
@@ -71,7 +75,7 @@ def _problem(
             f"{split}_is_train": splits[split]["digest"] == splits["train"]["digest"]
             for split in ("validation", "test")
         },
-        "finding": findings.of_problem(name, tables["comparisons"], tables["cells"]),
+        "finding": finding,
         "metrics": ["loss", *check["metrics"]],
         "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
         "figures": _figures(experiment, report, name),
@@ -151,9 +155,11 @@ def rendered(
         yield page(f"{name}.html", f"{name}.html", values)
     for problem in values["problems"]:
         yield page("problem.html", f"problems/{problem['name']}.html", {**values, "problem": problem})
+    examples = {problem["name"]: problem["check"]["splits"]["train"]["examples"] for problem in values["problems"]}
     for one in cells.details(values["cells"], tables):
-        ends = experiment.problems[one["cell"]["problem"]].end_at_target
-        one |= {"experiment": experiment, "ends_at_target": ends}
+        cell = one["cell"]
+        one |= {"experiment": experiment, "ends_at_target": experiment.problems[cell["problem"]].end_at_target}
+        one |= {"code": recommendation.code(experiment, cell, examples[cell["problem"]])}
         yield page("cell.html", cells.address(one["cell"]), one)
 
 

@@ -59,5 +59,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "rate": rate, "raw": raw, "from_json": json.loads}
+    environment.filters |= {"number": number, "rate": rate, "raw": raw, "from_json": json.loads, "python": repr}
     return environment

@@ -18,8 +18,8 @@ import synthetic
 from scipy import stats
 
 from thalweg.analysis import TABLES, tables
-from thalweg.grid.experiment import load
-from thalweg.reporting import FILES, PAGES, cells, findings, overview, pages, style, templates
+from thalweg.grid.experiment import Optimizer, load
+from thalweg.reporting import FILES, PAGES, cells, findings, overview, pages, recommendation, style, templates
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
@@ -451,10 +451,48 @@ def test_a_cell_that_was_not_evaluated_has_its_page_and_says_so(experiment, smal
 
 
 def test_where_every_tuning_run_diverged_nothing_is_concluded(small):
-    cells, comparisons = (pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in ("cells", "comparisons"))
+    tables = pages.read(small[1])
+    cells, comparisons, ranges = tables["cells"], tables["comparisons"], tables["sensitivity"]
     lost = cells.assign(tuning_validation_loss=np.inf)
-    assert findings.of_problem("linear", comparisons, lost) is None
-    assert findings.of_problem("linear", comparisons, cells)["best"]["optimizer"] == "adam"
+    assert findings.of_problem("linear", comparisons, lost, ranges) is None
+    assert findings.of_problem("linear", comparisons, cells, ranges)["best"]["optimizer"] == "adam"
+
+
+def test_the_code_of_a_cell_stands_on_its_page_and_that_of_the_best_on_the_first_and_its_problem_s(
+    experiment, small, report
+):
+    named = Optimizer.model_validate({"class": "Adam", "learning_rates": [0.1], "name": "<i>&amp;</i>"})
+    experiment = experiment.model_copy(update={"optimizers": {**experiment.optimizers, "adam": named}})
+    tables = pages.read(small[1])
+    site = rendered(experiment, tables, small[1], report)
+    best = [findings.of_problem("linear", *(tables[name] for name in ("comparisons", "cells", "sensitivity")))["best"]]
+    for row in best + findings.records(tables["cells"][tables["cells"]["problem"] == "linear"]):
+        code = recommendation.code(experiment, row, 6)
+        assert ("name='<i>&amp;</i>'" in code) == (row["optimizer"] == "adam")
+        places = ["index.html", "problems/linear.html"] if row is best[0] else [cells.address(row)]
+        assert all(code in site[place].text for place in places)
+
+
+def test_beside_the_code_stands_how_sure_it_is(experiment, small, site):
+    tables = pages.read(small[1])
+    for problem in experiment.problems:
+        best = findings.of_problem(problem, *(tables[name] for name in ("comparisons", "cells", "sensitivity")))["best"]
+        text = of(site, f"problems/{problem}.html")
+        loss, lower, upper = (templates.number(best[f"final_test_loss{end}"]) for end in ("", "_lower", "_upper"))
+        assert f"It ended at a test loss of {loss} [{lower}, {upper}], n = {best['n']} seeds." in text
+        (good,) = findings.records(tables["sensitivity"].merge(pd.DataFrame([best])[cells.CELL]))
+        ends = " to ".join(templates.number(good[end]) for end in ("lower", "upper"))
+        assert f"Peak rates from {ends} bring a {good['measure']} within 10 % of the best" in text
+        assert ("the range may be wider" in text) == (good["open"] is not None)
+        others = tables["comparisons"].query("problem == @problem and factor == 'optimizer'")
+        for verdict, words in {
+            "not distinguishable": "Not distinguishable from it: ",
+            "too few seeds": "Too few seeds to tell it from: ",
+        }.items():
+            names = others.loc[others["verdict"] == verdict, "level"].tolist()
+            assert (words in text) == bool(names)
+            if names:
+                assert re.findall(r"\w+", text.partition(words)[2].partition(".")[0].replace(" and ", " ")) == names
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,272 @@
+"""What a report concludes, derived again from the tables by other code."""
+
+import math
+import re
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thalweg.grid.experiment import load
+from thalweg.reporting import conclusions, pages, templates
+
+
+@pytest.fixture(scope="module")
+def tables(small):
+    return pages.read(small[1])
+
+
+@pytest.fixture(scope="module")
+def wide_tables(wide):
+    return pages.read(wide[1])
+
+
+def sentences(experiment, tables):
+    """The sentences, in words."""
+    found = conclusions.of_experiment(experiment, tables)
+    text = templates.render("conclusions.html", conclusions=found, experiment=experiment)
+    plain = re.sub(r"<[^>]*>", "", re.sub(r"</li>", "\n", text.replace("\n", " "))).replace("&nbsp;", " ")
+    return [" ".join(line.split()) for line in plain.split("\n") if line.strip()]
+
+
+def rows(table, **where):
+    return [row for row in table.to_dict("records") if all(row[name] == value for name, value in where.items())]
+
+
+def number(value, digits=3):
+    return templates.number(value, digits)
+
+
+def percent(value):
+    return f"{number(100 * value)} %"
+
+
+def test_the_best_optimizer_is_that_of_the_lowest_mean_rank_and_its_pairs_are_turned_to_it(experiment, tables):
+    single = [row for row in tables["ranks"].to_dict("records") if isinstance(row["problem"], str)]
+    means = {
+        name: np.mean([row["rank"] for row in rows(pd.DataFrame(single), optimizer=name)])
+        for name in experiment.optimizers
+    }
+    first = min(means, key=means.get)
+    pairs = [row for row in tables["improvements"].to_dict("records") if not isinstance(row["problem"], str)]
+    text = sentences(experiment, tables)[0]
+    assert f"Over {len(experiment.problems)} problems" in text
+    seen = 0
+    for row in pairs:
+        if first not in (row["first"], row["second"]):
+            continue
+        other = row["second"] if row["first"] == first else row["first"]
+        below = row["probability"] if row["first"] == first else 1 - row["probability"]
+        won = {"lower": row["first"], "higher": row["second"]}.get(row["verdict"])
+        if won == first:
+            seen += 1
+            ends = sorted(
+                [row["lower"], row["upper"]] if row["first"] == first else [1 - row["upper"], 1 - row["lower"]]
+            )
+            words = f"{other} (at {percent(below)} of {row['n']} seeds [{percent(ends[0])}, {percent(ends[1])}])"
+            assert words in text.partition("ends lower than")[2]
+    everyone = f"{first} ends with a lower test loss than every other optimizer" in text
+    assert everyone == (seen == len(experiment.optimizers) - 1)
+
+
+def test_where_everything_ties_nobody_is_best(experiment, tables):
+    """Ranks are all the same, and no pair tells its two apart."""
+    alike = tables["ranks"].assign(rank=2.0, ratio=1.0, lower=1.0, upper=1.0, permutation_p=1.0)
+    pairs = tables["improvements"].assign(probability=0.5, verdict="not distinguishable")
+    text = sentences(experiment, tables | {"ranks": alike, "improvements": pairs})[0]
+    assert "no optimizer is shown to end lower than all others" in text
+    assert "2.00 among 3, is shared by sgd, adam and doomed." in text
+    assert "not distinguishable from it: adam and doomed." in text
+    assert "That mean ranks differ at all is not shown" in text
+    few = pairs.assign(verdict="too few seeds")
+    text = sentences(experiment, tables | {"ranks": alike, "improvements": few})[0]
+    assert "Too few seeds to tell: adam and doomed." in text
+    assert "ends lower than" not in text.replace("to end lower than", "")
+
+
+def test_an_optimizer_that_ends_higher_than_another_is_not_best_alone(experiment, tables):
+    pairs = tables["improvements"].assign(verdict="higher")
+    ranks = tables["ranks"].assign(rank=tables["ranks"]["optimizer"].map({"sgd": 1.0, "adam": 2.0, "doomed": 3.0}))
+    text = sentences(experiment, tables | {"improvements": pairs, "ranks": ranks})[0]
+    assert "is that of sgd." in text
+    assert "it ends higher than adam and doomed." in text
+
+
+def test_of_one_problem_nothing_is_said_over_all(wide, wide_tables):
+    """Of the others, the same holds with one problem as with two."""
+    one = {
+        name: table[table["problem"].isna() | (table["problem"] == "sine")]
+        for name, table in wide_tables.items()
+        if "problem" in table
+    }
+    assert conclusions.best(one["ranks"], one["improvements"]) is None
+    assert conclusions.best(wide_tables["ranks"], wide_tables["improvements"]) is not None
+
+
+def test_of_one_optimizer_nothing_is_compared(tables):
+    one = {name: table[table["optimizer"] == "adam"] for name, table in tables.items() if "optimizer" in table}
+    assert conclusions.best(one["ranks"], tables["improvements"].iloc[:0]) is None
+    assert conclusions.good_ranges(one["sensitivity"]) is None
+    assert conclusions.soonest(one["scores"]) is None
+
+
+def test_of_no_rows_nothing_is_said(experiment, tables):
+    nothing = {name: table.iloc[:0] for name, table in tables.items()}
+    assert set(conclusions.of_experiment(experiment, nothing).values()) == {None}
+    assert sentences(experiment, nothing) == []
+
+
+def test_where_nothing_finished_nobody_is_best(experiment, tables):
+    lost = {
+        "ranks": tables["ranks"].assign(final_test_loss=np.inf),
+        "budgets": tables["budgets"].assign(expected=np.inf),
+        "sensitivity": tables["sensitivity"].assign(decades=np.nan),
+        "scores": tables["scores"].assign(score=0.0, lower=0.0, upper=0.0),
+        "factors": tables["factors"].assign(share=0.0, lower=0.0, upper=0.0, total=0.0),
+        "scaling": tables["scaling"].assign(median=np.nan),
+        "comparisons": tables["comparisons"].assign(n=0),
+    }
+    assert set(conclusions.of_experiment(experiment, tables | lost).values()) == {None}
+
+
+def test_the_share_of_the_learning_rate(experiment, tables):
+    own = {row["problem"]: row for row in rows(tables["factors"], term="learning_rate")}
+    found = conclusions.learning_rates(tables["factors"])
+    apart = 0
+    for problem, row in own.items():
+        rest = [rows(tables["factors"], term=term, problem=problem) for term in ("optimizer", "schedule", "batch_size")]
+        apart += row["lower"] > max(one["upper"] for of in rest for one in of)
+    assert found["apart"] == apart <= found["above"]
+    (text,) = [one for one in sentences(experiment, tables) if one.startswith("Choosing the learning rate")]
+    for row in (min(own.values(), key=lambda row: row["share"]), max(own.values(), key=lambda row: row["share"])):
+        ends = f"[{percent(row['lower'])}, {percent(row['upper'])}]"
+        assert f"{percent(row['share'])} {ends} ({row['problem']})" in text
+    totals = sorted(row["total"] for row in own.values())
+    assert f"with its interactions {percent(totals[0])} to {percent(totals[-1])}." in text
+    assert f"On {apart} of {len(own)} problems" in text
+
+
+def test_without_intervals_no_share_is_shown_to_be_the_greatest(experiment, tables):
+    none = tables["factors"].assign(lower=np.nan, upper=np.nan)
+    assert conclusions.learning_rates(none)["apart"] == 0
+    (text,) = [one for one in sentences(experiment, tables | {"factors": none}) if one.startswith("Choosing the")]
+    assert "too few for intervals" in text
+    assert "lies above" not in text
+
+
+def needed(expected):
+    """The least share of the trials from which on no budget is more than a tenth above them all."""
+    losses = [max(abs(one), 2.0**-46) for one in expected]
+    return min(k for k in range(1, len(losses) + 1) if all(one <= 1.1 * losses[-1] for one in losses[k - 1 :])) / len(
+        losses
+    )
+
+
+@pytest.mark.parametrize("which", ["tables", "wide_tables"])
+def test_budgets_are_those_from_which_on_the_loss_is_near_that_of_all_trials(which, request):
+    table = request.getfixturevalue(which)["budgets"]
+    shares = []
+    for problem, optimizer, size in product(*(table[name].unique() for name in ("problem", "optimizer", "batch_size"))):
+        own = table[(table["problem"] == problem) & (table["optimizer"] == optimizer) & (table["batch_size"] == size)]
+        own = own[own["schedule"].isna()].sort_values("k")
+        if len(own) and math.isfinite(own["expected"].iloc[-1]):
+            shares.append(needed(own["expected"]))
+    found = conclusions.budgets(table)
+    assert found["pools"] == len(shares) > 1
+    wanted = [*np.quantile(shares, [0.25, 0.5, 0.75]), max(shares)]
+    assert [found[name] for name in ("lower", "median", "upper", "most")] == pytest.approx(wanted)
+
+
+def test_of_one_schedule_the_pools_are_those_of_the_cells(tables):
+    of_cells = tables["budgets"][tables["budgets"]["schedule"] == "cosine"]
+    found = conclusions.budgets(of_cells)
+    finite = of_cells[of_cells["k"] == of_cells["trials"]]["expected"].map(math.isfinite)
+    assert found["pools"] == finite.sum()
+
+
+def test_the_widest_and_the_narrowest_range(experiment, tables):
+    table = tables["sensitivity"].dropna(subset="decades")
+    medians = {
+        name: np.median(table.loc[table["optimizer"] == name, "decades"]) for name in table["optimizer"].unique()
+    }
+    found = conclusions.good_ranges(tables["sensitivity"])
+    assert found["widest"]["optimizer"] == max(medians, key=medians.get)
+    assert found["narrowest"]["optimizer"] == min(medians, key=medians.get)
+    text = " ".join(sentences(experiment, tables))
+    assert f"a factor of {number(10 ** max(medians.values()))} from end to end" in text
+    assert ("no clear difference" in text) == (not found["apart"])
+
+
+def test_the_soonest_is_set_apart_from_those_alone_whose_intervals_lie_below(experiment, tables):
+    scores = pd.DataFrame(
+        {
+            "measure": ["examples"] * 3 + ["steps"] * 3,
+            "optimizer": ["sgd", "adam", "doomed"] * 2,
+            "tau_max": 4,
+            "workloads": 5,
+            "n": 7,
+            "score": [0.9, 0.8, 0.1, 0.1, 0.2, 0.3],
+            "lower": [0.7, 0.6, 0.0, 0.0, 0.1, 0.2],
+            "upper": [1.0, 0.9, 0.3, 0.2, 0.3, 0.4],
+        }
+    )
+    (text,) = [one for one in sentences(experiment, tables | {"scores": scores}) if one.startswith("Soonest")]
+    assert "is sgd (0.900 [0.700, 1.00])" in text
+    assert "at each of 5 targets" in text
+    assert "as the intervals overlap: adam (0.800 [0.600, 0.900])." in text
+    assert "Below: doomed (0.100 [0, 0.300])." in text
+    few = scores.assign(lower=np.nan, upper=np.nan)
+    (text,) = [one for one in sentences(experiment, tables | {"scores": few}) if one.startswith("Soonest")]
+    assert "too few for intervals" in text
+    assert "Whether others differ is undecided." in text
+    assert "Below" not in text
+
+
+def scaled(ends):
+    """Series of three batch sizes each, with these intervals of the critical batch size."""
+    return pd.DataFrame(
+        {"problem": "linear", "optimizer": f"one_{place}", "target": "t", "batch_size": size, "n": 7, "median": 10.0}
+        | {"fit": "fitted", "critical_batch_size_lower": low, "critical_batch_size_upper": high}
+        for place, (low, high) in enumerate(ends)
+        for size in (8, 32, 128)
+    )
+
+
+def test_what_larger_batches_save_is_decided_by_whole_intervals(experiment, tables):
+    ends = [(200, np.inf), (128, 300), (0, 8), (9, 127), (9, 128), (4, 300), (4, 64)]
+    found = conclusions.batch_sizes(scaled(ends))
+    assert [found[name] for name in ("series", "above", "below", "among", "undecided")] == [7, 2, 1, 1, 3]
+    unknown = scaled([(np.nan, np.nan)])
+    (text,) = [one for one in sentences(experiment, tables | {"scaling": unknown}) if one.startswith("Larger")]
+    assert "There are too few seeds for intervals of the critical batch size: undecided." in text
+    assert conclusions.batch_sizes(unknown.assign(fit="fewer than three reached it")) is None
+
+
+def test_the_constant_rate_against_the_best_cells(experiment, tables):
+    (text,) = [one for one in sentences(experiment, tables) if one.startswith("Schedules.")]
+    constant = rows(tables["comparisons"], factor="schedule", level="constant")
+    assert [row["problem"] for row in constant] == list(experiment.problems)
+    for row in constant:
+        if row["verdict"] == "reference":
+            assert row["problem"] in text.partition("On ")[2]
+        else:
+            interval = f"{number(row['ratio'])} times [{number(row['lower'])}, {number(row['upper'])}], n = {row['n']}"
+            assert f"{row['problem']} ({interval})" in text
+    for verdict, words in {
+        "not distinguishable": "Not distinguishable on linear",
+        "too few seeds": "Undecided, for too few seeds, on linear",
+        "lower": "Lower on linear",
+        "higher": "higher test loss on linear",
+    }.items():
+        told = tables["comparisons"].assign(verdict=verdict)
+        assert words in sentences(experiment, tables | {"comparisons": told})[-1]
+
+
+def test_without_a_constant_rate_nothing_is_said_of_schedules(wide, wide_tables):
+    assert conclusions.schedules(load(wide[0]), wide_tables["comparisons"]) is None
+    assert all(not one.startswith("Schedules.") for one in sentences(load(wide[0]), wide_tables))
+
+
+def test_sentences_are_no_more_than_six(experiment, tables):
+    assert 3 <= len(sentences(experiment, tables)) <= 6
