@@ -26,6 +26,9 @@ STORE = "results/store"
 BEGAN = time.time()
 
 
+report: "reports/captions/workflow.rst"
+
+
 wildcard_constraints:
     problem="|".join(EXPERIMENT.problems),
     optimizer="|".join(EXPERIMENT.optimizers),
@@ -39,7 +42,9 @@ onstart:
     if "retrain" in asked and not RETRAINED:
         sys.exit(f"retrain: of which cell? Write {launch.CELL_FORM}")
     if "judge" in asked and not CLAIMS:
-        sys.exit("judge: which claims? Write --config claims=FILE, a YAML file with claims")
+        sys.exit(
+            "judge: which claims? Write --config claims=FILE, a YAML file with claims"
+        )
     starting = [
         Job(stages[job.rule.name], job.wildcards.problem, job.wildcards.optimizer)
         for job in jobs

@@ -7,8 +7,8 @@ happens to a file is found by its checksum when it is read.
 
 import hashlib
 import json
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,9 @@ def read_run(store: Path, digest: str) -> Record | None:
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file under a temporary name and rename it into place, so that nobody ever reads half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".part", delete=False) as part:
-        whole = Path(part.name)
+    whole = file.with_name(f".{secrets.token_hex(8)}.part")
+    # Made by open(), so that it has the mode that the user's umask gives; a file of tempfile is for its owner alone.
+    with whole.open("xb") as part:
         try:
             part.write(content)
             part.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "environment.yml", "workflow", "profiles", "experiments", "reports", "src")
+PARTS = ("Snakefile", "CITATION.cff", "environment.yml", "workflow", "profiles", "experiments", "reports", "src")
 
 TINY = """\
 title: A tiny experiment
@@ -67,7 +67,16 @@ class Workspace:
     def content(self, experiment: str = "tiny", *without: str) -> dict[str, bytes]:
         """Every file that is to be identical whenever the same experiment is run, by its place in the results."""
         folder = self.results / experiment
-        apart = {"logs", "progress", "measured", "timings", "launch.json", "launch.lock", *without}
+        apart = {
+            "logs",
+            "progress",
+            "measured",
+            "timings",
+            "launch.json",
+            "launch.lock",
+            "SHA256SUMS.measured",
+            *without,
+        }
         return {
             str(place): file.read_bytes()
             for file in sorted(folder.rglob("*"))

@@ -4,10 +4,15 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from thalweg.reporting import SUMS
 
 NO_REPORT = ("--until", "tables")
 """What Snakemake is told where a test needs no figures and pages."""
@@ -124,6 +129,9 @@ def test_timing_is_measured_after_all_else_and_restarts_no_training(finished):
         "report/cost.html",
         "tables/dictionary.csv",
         "report/tables/dictionary.csv",
+        "report/source/experiments/tiny.yaml",
+        "report/ro-crate-metadata.json",
+        "report/SHA256SUMS",
     }
 
 
@@ -166,6 +174,7 @@ def test_bits_depend_on_nothing_but_the_experiment(make_workspace, finished):
     ours, theirs = finished.content(), other.content()
     assert {"report/figures/linear/convergence.svg", "tables/cells.csv"} < ours.keys()
     apart = {name for name in ours if "provenance" in name or name.endswith(".html")}
+    apart |= {"report/ro-crate-metadata.json", "report/SHA256SUMS"}
     assert {name for name in ours if ours[name] != theirs.get(name)} <= apart, "only the commands are others"
 
 
@@ -228,6 +237,31 @@ def test_changed_data_train_again_and_a_changed_description_is_told(finished):
     np.save(data, np.float32([[-3.0], [-1.0], [1.0], [3.0], [5.0], [8.0]]))
     assert f"{RUNS} runs trained, 0 found in the store" in finished.run()
     assert "Half a dozen points of" in (finished.results / "tiny/report/index.html").read_text()
+
+
+def test_a_figure_is_drawn_again_by_the_command_beneath_it(finished):
+    report = finished.results / "tiny/report"
+    page = (report / "problems/linear.html").read_text()
+    command = re.search(r"snakemake --cores 1 (--forcerun figure_convergence) --config experiment=tiny", page)[1]
+    before, drawn = finished.content(), (report / "figures/linear/convergence.svg").stat().st_mtime_ns
+    printed = finished.run(*command.split(), cores=1)
+    assert "0 runs trained, 0 found in the store" in printed
+    assert (report / "figures/linear/convergence.svg").stat().st_mtime_ns > drawn
+    assert finished.content() == before
+    assert subprocess.run(["sha256sum", "--check", "--quiet", *SUMS], cwd=report).returncode == 0
+
+
+def test_snakemakes_own_report_has_the_figures_and_tables_without_a_network(finished):
+    nowhere = "http://127.0.0.1:9"
+    finished.run("--report", "snakemake.zip", HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere)
+    with zipfile.ZipFile(finished.root / "snakemake.zip") as archive:
+        within = {Path(name).name: archive.read(name) for name in archive.namelist()}
+    results = finished.results / "tiny"
+    files = [*results.glob("report/figures/linear/*.svg"), *results.glob("tables/**/*.csv")]
+    shown = {file.name: file.read_bytes() for file in files}
+    assert len(shown) > 20
+    assert {name: within.get(name) for name in shown} == shown
+    assert "results/tiny/report/index.html" in within["report.html"].decode()
 
 
 def test_a_job_that_fails_says_why_on_the_terminal(workspace):

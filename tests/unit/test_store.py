@@ -1,5 +1,8 @@
 """The store: what is written is read, and what is damaged is found."""
 
+import multiprocessing
+import os
+import stat
 import subprocess
 import sys
 
@@ -53,3 +56,31 @@ def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path):
     assert not (tmp_path / "whole").exists()
     store.write_whole(tmp_path / "whole", b"new")
     assert (tmp_path / "whole").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_file_is_open_to_those_whom_the_users_umask_lets_in(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        store.write_whole(tmp_path / "file", b"text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+def write_often(file, content):
+    for _ in range(200):
+        store.write_whole(file, content)
+
+
+def test_of_many_writers_at_once_one_has_written_the_whole(tmp_path):
+    file = tmp_path / "file"
+    contents = [bytes([letter]) * 50_000 for letter in b"abcd"]
+    writers = [multiprocessing.Process(target=write_often, args=(file, content)) for content in contents]
+    store.write_whole(file, contents[0])
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert file.read_bytes() in contents
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    assert list(tmp_path.iterdir()) == [file]

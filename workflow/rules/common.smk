@@ -37,3 +37,14 @@ def figure_files(figure):
         folder=folders,
         form=["svg", "pdf", "csv", "json"],
     )
+
+
+def shown_by_snakemake(file, kind):
+    """A file that `snakemake --report` is to show: a figure or a table."""
+    return report(
+        file,
+        caption=f"../../reports/captions/{kind}.rst",
+        category=f"{kind.capitalize()}s",
+        subcategory=Path(file).parent.name,
+        labels={kind: Path(file).stem},
+    )

@@ -20,5 +20,4 @@ rule judge:
         results=RESULTS,
     shell:
         "python -m thalweg.reporting.judge --experiment {params.experiment:q} --claims {params.claims:q}"
-        " --results {params.results}"
-        + TO_LOG
+        " --results {params.results}" + TO_LOG

@@ -1,7 +1,7 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
-from thalweg.reporting import FILES, PAGES, SUMMARY
+from thalweg.reporting import FILES, PAGES, PROVENANCE, SUMMARY
 from thalweg.reporting.figures import NAMES
 
 FIGURES = {figure: files for figure in NAMES if (files := figure_files(figure))}
@@ -20,11 +20,17 @@ rule tables:
         experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(
-            f"{RESULTS}/tables/{{table}}.{{form}}",
+            f"{RESULTS}/tables/{{table}}.parquet",
             table=[*TABLES, *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)],
-            form=["parquet", "csv"],
         ),
-        f"{RESULTS}/tables/dictionary.csv",
+        [
+            shown_by_snakemake(f"{RESULTS}/tables/{table}.csv", "table")
+            for table in (
+                *TABLES,
+                *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK),
+                "dictionary",
+            )
+        ],
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
@@ -58,7 +64,10 @@ for figure, files in FIGURES.items():
             rules.tables.output,
             experiment=ancient(EXPERIMENT_FILE),
         output:
-            files,
+            [
+                shown_by_snakemake(file, "figure") if file.endswith(".svg") else file
+                for file in files
+            ],
         log:
             f"{RESULTS}/logs/figures/{figure}.log",
         conda:
@@ -85,6 +94,8 @@ rule report:
         rules.tables.output,
         FIGURES.values(),
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
+        HERE / "CITATION.cff",
+        HERE / "Snakefile",
         experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(f"{RESULTS}/report/{{page}}.html", page=PAGES),
@@ -94,7 +105,8 @@ rule report:
         ),
         # One folder and not its pages: a thousand files would slow every launch, and those of old cells would stay.
         directory(f"{RESULTS}/report/cells"),
-        expand(f"{RESULTS}/report/{{file}}", file=[*FILES, SUMMARY]),
+        directory(f"{RESULTS}/report/source"),
+        expand(f"{RESULTS}/report/{{file}}", file=[*FILES, SUMMARY, *PROVENANCE]),
         expand(
             f"{RESULTS}/report/tables/{{table}}.csv",
             table=[
@@ -112,6 +124,7 @@ rule report:
             [
                 job_digest("thalweg.reporting.pages"),
                 launch.folder_digest(HERE / "reports"),
+                launch.folder_digest(HERE / "workflow"),
                 {name: part for name, part in PARTS.items() if name != "software"},
             ]
         ),

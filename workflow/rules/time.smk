@@ -17,7 +17,7 @@ rule time:
         f"{RESULTS}/logs/timings/{{problem}}.log",
     conda:
         "../../environment.yml"
-    threads: workflow.cores or 1
+    threads: workflow.resource_settings.cores or 1
     params:
         made_from=lambda w: digest(
             [

@@ -12,13 +12,24 @@ import pandas as pd
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, dictionary, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import trials
-from thalweg.reporting import FILES, PAGES, SUMMARY, cells, conclusions, findings, recommendation, templates
+from thalweg.reporting import (
+    FILES,
+    PAGES,
+    SUMMARY,
+    cells,
+    checksums,
+    conclusions,
+    crate,
+    findings,
+    recommendation,
+    templates,
+)
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.findings import records
 from thalweg.store import write_json, write_whole
 
-FOLDERS = ("problems", "cells")
-"""Those with a page for each problem and each cell."""
+FOLDERS = ("problems", "cells", "source")
+"""Those with a page for each problem and each cell, and with what the report was made from."""
 CLOCK = tuple(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)
 
 
@@ -55,6 +66,8 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "shares": _shares(experiment),
         "trials": {name: len(trials(one)) for name, one in experiment.optimizers.items()},
         "searches": any(one.search for one in experiment.optimizers.values()),
+        "bibliography": crate.bibliography(experiment),
+        "dataset": crate.dataset(experiment),
     }
 
 
@@ -97,12 +110,13 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[str, dict[str, Any]]:
-    """The figures of a problem, or of the experiment as a whole, by name, each with its path and its id on a page."""
+    """The figures of a problem, or of the experiment as a whole, by name, each with its path, id and digest."""
     found = {}
     for name in figures_of(experiment, problem):
         path = f"figures/{problem}/{name}" if problem else f"figures/{name}"
         described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
-        found[name] = {**described, "path": path, "id": f"{problem}-{name}" if problem else name}
+        place = {"path": path, "id": f"{problem}-{name}" if problem else name}
+        found[name] = {**described, **place, "sha256": checksums.of(report / f"{path}.svg")}
     return found
 
 
@@ -171,7 +185,8 @@ def page(template: str, place: str, values: dict[str, Any]) -> tuple[str, str]:
 def write(experiment: Experiment, results: Path, report: Path) -> None:
     """Write the pages, what they use and the tables into `report`, where the figures are already.
 
-    Pages of problems and cells that are no longer in the experiment vanish.
+    Pages of problems and cells that are no longer in the experiment vanish. Checksums come last, and the description
+    for other programs before them, since they speak of all other files.
     """
     tables = read(results)
     values = context(experiment, tables, results, report)
@@ -184,6 +199,11 @@ def write(experiment: Experiment, results: Path, report: Path) -> None:
         write_whole(report / name, (templates.FOLDER / name).read_bytes())
     for name in (*TABLES, "dictionary", *CLOCK):
         write_whole(report / "tables" / f"{name}.csv", (results / "tables" / f"{name}.csv").read_bytes())
+    for place, file in crate.sources(experiment).items():
+        write_whole(report / place, file.read_bytes())
+    write_whole(report / "cite.bib", values["bibliography"].encode())
+    write_json(report / "ro-crate-metadata.json", crate.metadata(experiment, report, values))
+    checksums.write(report)
 
 
 def main() -> None:

@@ -10,6 +10,11 @@ import jinja2
 
 FOLDER = Path(__file__).parents[3] / "reports"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "#$%&_"}
+    | {"\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
+)
 
 
 def render(template: str, **values: Any) -> str:
@@ -49,6 +54,11 @@ def raw(value: float | None) -> str:
     return repr(float(value)).replace("inf", "Infinity")
 
 
+def latex(value: object) -> str:
+    """A text as LaTeX prints it. Its braces become commands, since BibTeX counts even those behind a backslash."""
+    return " ".join(str(value).split()).translate(_LATEX)
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -59,5 +69,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "rate": rate, "raw": raw, "from_json": json.loads, "python": repr}
+    environment.filters |= {"number": number, "rate": rate, "raw": raw, "from_json": json.loads}
+    environment.filters |= {"python": repr, "latex": latex}
     return environment

@@ -1,5 +1,6 @@
 """The report as a reader's browser gets it."""
 
+import hashlib
 import html.parser
 import json
 import os
@@ -19,7 +20,7 @@ from scipy import stats
 
 from thalweg.analysis import TABLES, tables
 from thalweg.grid.experiment import Optimizer, load
-from thalweg.reporting import FILES, PAGES, cells, findings, overview, pages, recommendation, style, templates
+from thalweg.reporting import PAGES, cells, findings, overview, pages, recommendation, style, templates
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
@@ -109,7 +110,7 @@ def test_every_link_leads_to_a_file_and_an_id_that_are_there(report, site):
     filters = {select["data-filter"] for select in site["cells.html"].all("select")}
     for place, page in site.items():
         targets = [one["href"] for tag in ("a", "link") for one in page.all(tag)]
-        targets += [one["src"] for tag in ("img", "script") for one in page.all(tag)]
+        targets += [one["src"] for tag in ("img", "script") for one in page.all(tag) if "src" in one]
         for target in targets:
             path, _, fragment = target.partition("#")
             there = os.path.normpath(Path(place).parent / path) if path else place
@@ -138,7 +139,8 @@ def test_no_page_may_load_anything_remote_or_holds_a_style_or_script(site):
         rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
         assert rules.pop("default-src") == rules.pop("base-uri") == rules.pop("form-action") == "'none'"
         assert set(rules.values()) == {"'self' file:"}
-        assert [one["src"] for one in page.all("script")] == (["table.js"] if place == "cells.html" else []), place
+        scripts = {"cells.html": ["table.js"], "index.html": ["application/ld+json"]}
+        assert [one.get("src", one.get("type")) for one in page.all("script")] == scripts.get(place, []), place
         assert not page.all("style"), place
         names = {name for _, attributes in page.tags for name in attributes}
         assert not [name for name in names if name == "style" or name.startswith("on")], place
@@ -163,18 +165,32 @@ def test_every_figure_is_shown_with_its_size_and_words(report, site):
         assert f"problems/{Path(figure).parts[1]}.html" in places
 
 
+def test_a_figure_says_by_which_command_it_is_drawn_and_what_its_digest_is(report, site):
+    text = words(site["problems/linear.html"])
+    for svg in (report / "figures" / "linear").glob("*.svg"):
+        digest = hashlib.sha256(svg.read_bytes()).hexdigest()
+        command = f"snakemake --cores 1 --forcerun figure_{svg.stem} --config experiment=small"
+        assert f"To draw it again: {command} SHA-256 of the SVG: {digest}" in text
+
+
+def test_methods_show_how_to_cite_the_report(report, site):
+    assert (report / "cite.bib").read_text(encoding="utf-8") in site["methods.html"].text
+    assert {"cite.bib", "ro-crate-metadata.json", "SHA256SUMS"} <= {
+        one["href"] for one in site["methods.html"].all("a")
+    }
+
+
 def test_the_same_bytes_in_another_process(small, report, tmp_path):
     file, results = small
     copy = tmp_path / "report"
-    copy.mkdir()
-    (copy / "figures").symlink_to(report / "figures")
+    shutil.copytree(report / "figures", copy / "figures")
     command = [sys.executable, "-m", "thalweg.reporting.pages", "--experiment", file, "--results", results]
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run([*command, "--output", copy], check=True, env=elsewhere)
-    written = [path for path in copy.rglob("*.*") if path.is_file()]
-    assert len(written) > 18 + len(PAGES) + len(FILES)
-    for path in written:
-        assert path.read_bytes() == (report / path.relative_to(copy)).read_bytes(), path
+    written = {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()}
+    assert written == {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
+    for place in written:
+        assert (copy / place).read_bytes() == (report / place).read_bytes(), place
 
 
 def test_pages_of_what_is_no_longer_there_vanish(small, report, tmp_path):
