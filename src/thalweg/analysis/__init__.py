@@ -6,6 +6,7 @@ TABLES = (
     "curves",
     "rates",
     "targets",
+    "arrivals",
     "profiles",
     "scores",
     "scaling",

@@ -125,6 +125,17 @@ SPECIFIC = {
         "ert_epochs": ("epochs", "the same in epochs"),
         "ert_examples": ("examples", "the same in examples seen"),
     },
+    "arrivals": {
+        "schedule": ("", "that of the optimizer's best cell on the problem, by tuning_validation_loss"),
+        "target": ("", "what a run is to reach, as in the table targets"),
+        "n": ("runs", "evaluation runs of this cell, diverged ones and those out of time included"),
+        "reached": ("runs", "how many of them reached the target"),
+        "step": ("steps", "where runs reach the target, or are lost from sight: the horizon for one that diverged"),
+        "at_risk": ("runs", "how many were in sight until this step and had not reached the target before"),
+        "arriving": ("runs", "how many of them reach it at this step"),
+        "out_of_time": ("runs", "how many of them are stopped at this step, and do not reach it"),
+        "arrived": ("", "share of the runs that reached the target by this step: 1 − S (Kaplan–Meier)"),
+    },
     "profiles": {
         "measure": ("", "what times are counted in: steps, or examples, an example counting each time"),
         "schedule": ("", "that of the optimizer's best cell on the problem, by tuning_validation_loss"),

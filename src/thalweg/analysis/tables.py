@@ -114,13 +114,15 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     by_cell = cells(chosen, evaluation)
     examples = targets.examples_of(experiment, results)
     reached = targets.times(evaluation, recorded, targets.of_problems(experiment, evaluation), experiment, examples)
-    profile, score = profiles.tables(reached, best(chosen, by_rate, CELL[:2]), experiment)
+    preferred = best(chosen, by_rate, CELL[:2])
+    profile, score = profiles.tables(reached, preferred, experiment)
     tables = {
         "runs": runs,
         "cells": by_cell,
         "curves": curves(evaluation, recorded),
         "rates": by_rate,
         "targets": targets.table(reached, experiment, examples),
+        "arrivals": targets.arrivals(reached, preferred, experiment),
         "profiles": profile,
         "scores": score,
         "scaling": scaling.table(reached, best(chosen, by_rate, ["problem", "optimizer", "batch_size"]), experiment),

@@ -132,6 +132,32 @@ def table(found: pd.DataFrame, experiment: Experiment, examples: Mapping[str, fl
     return made[[*order, "ert_epochs", "ert_examples"]]
 
 
+def arrivals(found: pd.DataFrame, best: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """A row a problem, optimizer, target and step at which a run arrives or is lost from sight: the share that arrived.
+
+    That is 1 − S, S being the Kaplan–Meier estimate; where no run was out of time, the plain share of the runs. `best`
+    holds the CELL of each problem and optimizer that represents it; `found` is what `times` gives.
+    """
+    series = [*CELL, *TRIAL, "place"]
+    out_of_time = ~found["reached"] & (found["outcome"] == "out of time")
+    steps = found.assign(out_of_time=out_of_time).merge(best).groupby([*series, "watched"], sort=True)
+    made = steps.agg(
+        target=("target", "first"),
+        arriving=("reached", "sum"),
+        out_of_time=("out_of_time", "sum"),
+        leaving=("run", "size"),
+    )
+    made = made.reset_index().rename(columns={"watched": "step"})
+    curves = made.groupby(series)
+    made["n"], made["reached"] = curves["leaving"].transform("sum"), curves["arriving"].transform("sum")
+    made["at_risk"] = made["n"] - curves["leaving"].cumsum() + made["leaving"]
+    staying = 1 - made["arriving"] / made["at_risk"]
+    made["step"] = made["step"].astype(int)
+    made["arrived"] = 1 - staying.groupby([made[name] for name in series]).cumprod()
+    order = [*CELL, *TRIAL, "target", "n", "reached", "step", "at_risk", "arriving", "out_of_time", "arrived"]
+    return histories.in_grid_order(made, experiment, ["problem", "place", "optimizer", "step"])[order]
+
+
 def median_times(
     times: NDArray[np.float64], reached: NDArray[np.bool_], sizes: NDArray[np.int64]
 ) -> NDArray[np.float64]:

@@ -1,23 +1,31 @@
+import itertools
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic
+from lifelines import KaplanMeierFitter
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from thalweg.grid.experiment import Optimizer
+from thalweg.analysis import tables
+from thalweg.grid.experiment import Optimizer, load
 from thalweg.reporting import style, templates
-from thalweg.reporting.figures import NAMES, figures_of, panels, paths
-from thalweg.reporting.figures.__main__ import DRAW
+from thalweg.reporting.figures import NAMES, OF_PROBLEMS, arrivals, figures_of, panels, paths, scaling
+from thalweg.reporting.figures.__main__ import DRAW, write
 
 PROBLEMS = ("linear", "digits_cnn")
-DRAWN = [(problem, name) for problem in PROBLEMS for name in NAMES if (problem, name) != ("digits_cnn", "paths")]
+LACKING = {("digits_cnn", "paths"), ("digits_cnn", "scaling")}
+DRAWN = [(problem, name) for problem in PROBLEMS for name in OF_PROBLEMS if (problem, name) not in LACKING]
 
 
 def drawn_line(axis, colour):
@@ -118,10 +126,13 @@ def test_a_rate_that_was_tried_with_several_hyperparameters_is_chosen_once(exper
 
 
 def test_paths_are_drawn_for_problems_that_record_their_weights_alone(experiment, small, report):
-    assert set(figures_of(experiment, "linear")) - set(figures_of(experiment, "digits_cnn")) == {"paths"}
+    assert set(figures_of(experiment, "linear")) - set(figures_of(experiment, "digits_cnn")) == {
+        "paths",
+        "scaling",
+    }
     assert not (report / "figures" / "digits_cnn" / "paths.svg").exists()
-    tables = {name: pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in ("paths", "surfaces")}
-    assert [set(table["problem"]) for table in tables.values()] == [{"linear"}] * 2
+    made = {name: pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in ("paths", "surfaces")}
+    assert [set(table["problem"]) for table in made.values()] == [{"linear"}] * 2
 
 
 def test_a_path_goes_through_the_weights_that_a_run_recorded(small, drawings):
@@ -251,3 +262,190 @@ def test_applied_rates_are_marks_alone_and_no_two_batch_sizes_look_alike(drawing
         looks = {(line.get_marker(), line.get_markersize(), line.get_markerfacecolor()) for line in axis.get_lines()}
         assert len(looks) == len(axis.get_lines()) == 2
         assert {line.get_linestyle() for line in axis.get_lines()} == {"None"}
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """Every figure of an experiment with twelve optimizers and six schedules, drawn without a warning."""
+    optimizers = "".join(
+        f"  optimizer_with_a_long_name_{k}: {{class: SGD, learning_rates: [0.003, 0.01]}}\n" for k in range(12)
+    )
+    schedules = "".join(f"  schedule_{k}: {{}}\n" for k in range(6))
+    problems = "problems:\n  linear: {batch_sizes: [1, 3, 6], epochs: 4}\n"
+    text = f"title: A crowd\n{problems}optimizers:\n{optimizers}schedules:\n{schedules}"
+    file, results = synthetic.write_experiment(
+        tmp_path_factory.mktemp("crowd"), "crowd", f"{text}seeds: {{tuning: 1, evaluation: 6}}\n"
+    )
+    experiment = load(file)
+    tables.write(tables.build(experiment, results), results / "tables")
+    with style.applied(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = {}
+        for name, problem in (("profile", None), ("arrivals", "linear"), ("budgets", "linear"), ("scaling", "linear")):
+            made[name] = DRAW[name](results / "tables", experiment, problem)
+            write(name, problem, made[name], results / "figures")
+    return made
+
+
+@pytest.mark.parametrize("name", ["profile", "arrivals", "budgets"])
+def test_no_panel_has_lines_of_more_than_six_of_twelve_optimizers(crowd, name):
+    axes = crowd[name].figure.axes
+    counted = [
+        len({(line.get_color(), line.get_marker()) for line in axis.get_lines() if line.get_marker() in style.MARKERS})
+        for axis in axes
+    ]
+    assert set(counted) <= {0, 6}
+    assert counted.count(6) == len(axes)
+
+
+@pytest.mark.parametrize("name", ["profile", "arrivals", "budgets", "scaling"])
+def test_no_word_is_cut_off_however_long_the_names_are(crowd, name):
+    figure = crowd[name].figure
+    inside = figure.bbox.padded(1)
+    legends = [*figure.legends, *(axis.get_legend() for axis in figure.axes if axis.get_legend())]
+    words = [text for legend in legends for text in legend.get_texts()]
+    for axis in figure.axes:
+        words += [axis.title, axis.xaxis.label, axis.yaxis.label, *axis.texts]
+    for word in filter(Text.get_text, words):
+        extent = word.get_window_extent()
+        outside = extent.x0 < inside.x0 or extent.x1 > inside.x1 or extent.y0 < inside.y0 or extent.y1 > inside.y1
+        assert not outside, word.get_text()
+    assert min(word.get_fontsize() for word in words) >= 6
+
+
+def test_scaling_has_a_panel_for_each_of_twelve_optimizers(crowd):
+    titles = [axis.get_title() for axis in crowd["scaling"].figure.axes]
+    assert titles == [f"optimizer_with_a_long_name_{k}" for k in range(12)]
+
+
+def raw(results, stage, problem, optimizer):
+    """The runs and histories of a job, as training left them."""
+    folder = results / "runs" / stage / problem / optimizer
+    return (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "histories"))
+
+
+@pytest.mark.parametrize("problem", ["linear", "sine"])
+def test_arrivals_are_the_kaplan_meier_curve_of_the_runs_themselves(wide, wide_drawings, problem):
+    """By lifelines, from what training left; runs of `linear` end at their target, some of `sine` are out of time."""
+    drawing = wide_drawings["arrivals", problem]
+    colours = dict(zip(("sgd", "searched"), style.COLOURS, strict=False))
+    horizon_of = {}
+    for place, (target, rows) in enumerate(drawing.data.groupby("target", sort=False)):
+        limit = float(target.removeprefix("validation_loss <= "))
+        panel = drawing.figure.axes[place]
+        for optimizer, drawn in rows.groupby("optimizer", sort=False):
+            runs, histories = raw(wide[1], "evaluation", problem, optimizer)
+            cell = drawn.iloc[0]
+            runs = runs[(runs["schedule"] == cell["schedule"]) & (runs["batch_size"] == cell["batch_size"])]
+            there = histories[histories["validation_loss"].astype(float) <= limit].groupby("run")["step"].min()
+            first = runs["run"].map(there)
+            watched = first.fillna(runs["ended_at"].where(runs["outcome"] == "out of time", runs["steps"]))
+            fitted = KaplanMeierFitter().fit(watched, first.notna())
+            wanted = 1 - fitted.survival_function_at_times(drawn["step"]).to_numpy()
+            assert drawn["arrived"].to_numpy() == pytest.approx(wanted)
+            assert set(drawn["step"]) == set(watched)
+            lines = [line for line in panel.get_lines() if line.get_color() == colours[optimizer]]
+            steps, shares = lines[0].get_data()
+            assert (list(steps[1:]), list(shares[1:])) == (drawn["step"].tolist(), drawn["arrived"].tolist())
+            assert shares[0] == 0
+            stopped = first.isna() & (runs["outcome"] == "out of time")
+            assert sorted(set(watched[stopped])) == list(lines[1].get_xdata())
+            missed = f"{optimizer} {first.isna().sum()} of {len(runs)}".replace(" ", "\N{NO-BREAK SPACE}")
+            said = " ".join(text.get_text().replace("\n", " ") for text in panel.texts)
+            assert (missed in said) == first.isna().any()
+            horizon_of[optimizer] = stopped.sum()
+    assert (sum(horizon_of.values()) > 0) == (problem == "sine")
+
+
+def test_where_every_run_arrives_nothing_is_said_to_be_missing():
+    panel = pd.DataFrame({"optimizer": ["sgd"] * 2, "n": 7, "reached": 7, "out_of_time": 0})
+    assert arrivals.missing(panel) == ""
+    assert "sgd\N{NO-BREAK SPACE}2\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}7" in arrivals.missing(panel.assign(reached=5))
+
+
+def test_a_profile_is_at_each_tau_the_share_of_workloads_by_its_definition(drawings):
+    """From the times alone, number by number."""
+    drawing = drawings["profile", None]
+    for axis, measure in zip(drawing.figure.axes, ("steps", "examples"), strict=True):
+        rows = drawing.data[drawing.data["measure"] == measure]
+        times = {
+            name: dict(zip(zip(of["problem"], of["target"], strict=True), of["time"], strict=True))
+            for name, of in rows.groupby("optimizer")
+        }
+        shortest = {workload: min(of[workload] for of in times.values()) for workload in times["sgd"]}
+        for place, name in enumerate(("sgd", "adam", "doomed")):
+            taus, shares = drawn_line(axis, style.COLOURS[place])
+            for tau in (1.0, 1.17, 1.9, 3.3, 3.99):
+                within = [np.isfinite(time) and time <= tau * shortest[w] for w, time in times[name].items()]
+                assert shares[np.flatnonzero(np.array(taus) <= tau)[-1]] == pytest.approx(np.mean(within))
+        labels = [text.get_text() for text in axis.get_legend().get_texts()]
+        assert [label.split()[0] for label in labels] == ["sgd", "adam", "doomed"]
+        assert labels[2].startswith("doomed 0.00 [0.00, ")
+
+
+def test_budgets_draw_the_median_over_all_sets_of_trials(small, drawings):
+    """Every set of two, enumerated, from what training left: nine rates of two schedules."""
+    runs, histories = raw(small[1], "tuning", "linear", "sgd")
+    last = histories.sort_values("step").groupby("run")[["validation_loss", "test_loss"]].last().astype(float)
+    runs = runs.join(last, on="run")
+    runs.loc[runs["outcome"] == "diverged", ["validation_loss", "test_loss"]] = np.inf
+    trials = runs[runs["batch_size"] == 6].groupby(["schedule", "learning_rate"])[["validation_loss", "test_loss"]]
+    pairs = itertools.combinations(trials.median().itertuples(index=False, name=None), 2)
+    chosen = sorted(min(pair)[1] for pair in pairs)
+    wanted = chosen[math.ceil(len(chosen) / 2) - 1]
+    loss, share = (drawings["budgets", "linear"].figure.axes[place] for place in (1, 3))
+    ks, medians = drawn_line(loss, style.COLOURS[0])
+    assert dict(zip(ks, medians, strict=True))[2] == pytest.approx(wanted)
+    ks, infinite = drawn_line(share, style.COLOURS[0])
+    assert dict(zip(ks, infinite, strict=True))[2] == pytest.approx(np.mean(np.isinf(chosen)))
+
+
+def test_budgets_mark_where_the_median_is_infinite(drawings):
+    loss, share = (drawings["budgets", "linear"].figure.axes[place] for place in (1, 3))
+    (crosses,) = [
+        line for line in loss.get_lines() if line.get_marker() == "x" and line.get_color() == style.COLOURS[2]
+    ]
+    assert list(crosses.get_xdata()) == [1, 2, 3, 4]
+    assert set(crosses.get_ydata()) == {loss.get_ylim()[1]}
+    assert drawn_line(share, style.COLOURS[2])[1] == pytest.approx(1.0)
+
+
+def test_scaling_marks_what_was_missed_and_counts_it(drawings):
+    drawing = drawings["scaling", "linear"]
+    for axis, (optimizer, rows) in zip(drawing.figure.axes, drawing.data.groupby("optimizer", sort=False), strict=True):
+        assert axis.get_title() == optimizer
+        missed = rows[rows["median"].isna()]
+        open_marks = [line for line in axis.get_lines() if line.get_markerfacecolor() == "none"]
+        assert sorted(mark.get_xdata()[0] for mark in open_marks) == sorted(missed["batch_size"])
+        counts = sorted(f"{row.reached} of {row.n}" for row in missed.itertuples())
+        assert sorted(text.get_text() for text in axis.texts if " of " in text.get_text()) == counts
+    assert drawing.facts["missed"] == drawing.data["median"].isna().sum() > 0
+
+
+def test_a_fitted_curve_goes_where_its_formula_says_and_its_critical_batch_size_lies_on_it():
+    sizes, few, many = np.array([8, 32, 100]), 40.0, 1200.0
+    series = pd.DataFrame({"batch_size": sizes, "median": few + many / sizes, "perfect": 190 * 8 / sizes})
+    series = series.assign(lower=150.0, upper=[np.nan, 90.0, 60.0], fit="fitted", extrapolated=None)
+    series = series.assign(min_steps=few, min_examples=many, critical_batch_size=many / few)
+    with style.applied():
+        axis = Figure().subplots()
+        scaling.follow(axis, series, style.COLOURS[0], "o", "-")
+    perfect, points, curve, mark = axis.get_lines()
+    assert list(perfect.get_ydata()) == pytest.approx([190, 47.5, 15.2])
+    assert points.get_xydata() == pytest.approx(np.column_stack([sizes, [190, 77.5, 52]]))
+    assert curve.get_ydata() == pytest.approx(few + many / curve.get_xdata())
+    assert mark.get_xydata() == pytest.approx(np.array([[30.0, 80.0]]))
+    assert len(axis.texts) == 1, "an arrow where the interval has no upper end"
+
+
+def test_a_figure_that_would_show_nothing_is_not_there(wide):
+    experiment = load(wide[0])
+    assert "scaling" not in figures_of(experiment, "linear")
+    assert "scaling" in figures_of(experiment, "sine")
+    alone = dict(list(experiment.optimizers.items())[:1])
+    assert "profile" not in figures_of(experiment.model_copy(update={"optimizers": alone}), None)
+    fixed = {"sgd": Optimizer.model_validate({"class": "SGD", "learning_rates": [0.1]})}
+    one = dict(list(experiment.schedules.items())[:1])
+    bare = experiment.model_copy(update={"optimizers": fixed, "schedules": one})
+    assert "budgets" in figures_of(experiment, "sine")
+    assert "budgets" not in figures_of(bare, "sine")

@@ -13,23 +13,31 @@ from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import style, templates
 from thalweg.reporting.figures import (
     NAMES,
+    arrivals,
     batch_sizes,
+    budgets,
     convergence,
     figures_of,
     learning_rates,
     optimizers,
     panels,
     paths,
+    profile,
+    scaling,
     schedules,
 )
 from thalweg.store import write_whole
 
 DRAW: dict[str, Callable[[Path, Experiment, Any], panels.Drawing]] = {
+    "profile": profile.draw,
     "convergence": convergence.draw,
     "convergence_test": partial(convergence.draw, split="test"),
+    "arrivals": arrivals.draw,
     "learning_rates": learning_rates.draw,
+    "budgets": budgets.draw,
     "optimizers": optimizers.draw,
     "batch_sizes": batch_sizes.draw,
+    "scaling": scaling.draw,
     "schedules": schedules.draw,
     "paths": paths.draw,
 }

@@ -17,6 +17,9 @@ from matplotlib.ticker import NullLocator
 from thalweg.analysis.histories import LOST
 from thalweg.reporting import style
 
+LETTER, HANDLE = 0.066, 0.66
+"""Inches that a letter and a line take in a legend, the latter with the gaps around it."""
+
 
 class Drawing(NamedTuple):
     """A figure, all the data that it shows, a short table of its main numbers, and the facts that describe it."""
@@ -54,6 +57,25 @@ def name_row(axis: Axes, text: str) -> None:
     axis.annotate(text, (1.03, 0.5), xycoords="axes fraction", rotation=270, va="center", ha="left")
 
 
+def sixes(names: Collection[str]) -> list[list[str]]:
+    """The names in parts of six at most: no more lines of a panel can be told apart."""
+    listed = list(names)
+    return [listed[first : first + 6] for first in range(0, len(listed), 6)]
+
+
+def head(axes: Sequence[Axes], titles: Sequence[str], notes: Sequence[Sequence[str]]) -> None:
+    """Name the panels of a row, and say above each in lines of small print what else is to be known."""
+    above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "bottom"}
+    for axis, title, said in zip(axes, titles, notes, strict=True):
+        axis.set_title(title, fontweight="bold", pad=6 + 9 * max(map(len, notes)))
+        axis.annotate("\n".join(said), (0.5, 1), (0, 4), **above, fontsize=6.5)
+
+
+def spoken(target: str) -> str:
+    """A target as people write it: validation loss ≤ 0.01."""
+    return target.replace("_", " ").replace("<=", "≤").replace(">=", "≥")
+
+
 def legend(
     figure: Figure, styles: dict[str, style.Line], band: str | None = None, points: Collection[str] = ()
 ) -> None:
@@ -71,8 +93,23 @@ def legend(
     place_legend(figure, handles)
 
 
+def key(line: style.Line, label: str) -> Line2D:
+    """An optimizer's line in a legend."""
+    return Line2D([], [], color=line.colour, linestyle=line.linestyle, marker=line.marker, label=label)
+
+
 def place_legend(figure: Figure, handles: Sequence[Any]) -> None:
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 7), handlelength=3.2)
+    columns = abreast([handle.get_label() for handle in handles], style.WIDTH, 7)
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=3.2)
+
+
+def abreast(labels: Sequence[str], inches: float, most: int) -> int:
+    """How many columns of a legend find place side by side."""
+    lengths = [len(label) for label in labels]
+    for columns in range(min(len(lengths), most), 1, -1):
+        if sum(HANDLE + LETTER * max(part) for part in np.array_split(lengths, columns)) <= inches:
+            return columns
+    return 1
 
 
 def positive_limits(values: pd.Series | np.ndarray[Any, Any]) -> tuple[float, float]:

@@ -1,0 +1,92 @@
+"""How soon runs come to a target: the share that is there against steps, a panel a target, a line an optimizer."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from thalweg.analysis.choose import TRIAL
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting import style
+from thalweg.reporting.figures import panels
+
+CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
+LETTERS = 135
+"""Of the small print that stand abreast in a figure."""
+STOPPED: dict[str, Any] = {"linestyle": "none", "marker": "|", "markersize": 8}
+
+
+def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
+    """The best cell of each optimizer, as in `profiles`. Runs that never arrive keep their line below one."""
+    arrivals = panels.read(tables, "arrivals", problem)
+    reported = panels.read(tables, "targets", problem)[[*CELL, "target", "n", "reached", "median", "lower", "upper"]]
+    table = arrivals[["target", *CELL]].drop_duplicates().merge(reported, how="left")
+    targets = list(dict.fromkeys(table["target"]))
+    styles = style.lines(experiment.optimizers)
+    parts = panels.sixes(styles)
+    limits = panels.positive_limits(arrivals["step"].to_numpy())
+    of_panels = [
+        [arrivals[(arrivals["target"] == target) & arrivals["optimizer"].isin(names)] for target in targets]
+        for names in parts
+    ]
+    notes = [[textwrap.wrap(missing(panel), LETTERS // len(targets)) for panel in row] for row in of_panels]
+    deepest = max((len(note) for row in notes for note in row), default=0)
+    figure, axes = panels.grid(len(parts), len(targets) or 1, 1.75 + 0.13 * deepest)
+    for row, in_row, said in zip(axes, of_panels, notes, strict=True):
+        for axis, panel in zip(row, in_row, strict=False):
+            for optimizer, curve in panel.groupby("optimizer", sort=False):
+                climb(axis, curve, styles[optimizer], limits[0])
+        if targets:
+            panels.head(row, [panels.spoken(target) for target in targets], said)
+    axes[0, 0].set(ylim=(-0.04, 1.04))
+    panels.logarithmic(axes[0, 0], "x", limits)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("share of runs there")
+    for axis in axes[-1]:
+        axis.set_xlabel("step")
+    cells = table.drop_duplicates("optimizer").set_index("optimizer")["batch_size"]
+    handles = [panels.key(styles[str(name)], f"{name}, batch {size}") for name, size in cells.items()]
+    if arrivals["out_of_time"].any():
+        handles.append(Line2D([], [], **STOPPED, color=style.MUTED, label="out of time"))
+    if handles:
+        panels.place_legend(figure, handles)
+    facts = {
+        "optimizers": len(cells),
+        "seeds": int(table["n"].max()) if len(table) else 0,
+        "out_of_time": int(arrivals["out_of_time"].sum()),
+        "targets": [
+            {
+                "target": panels.spoken(target),
+                "n": int(rows["n"].sum()),
+                "reached": int(rows["reached"].sum()),
+                "first": panels.extremes(rows, "median", CELL)["lowest"],
+                "never": rows.loc[rows["median"].isna(), "optimizer"].tolist(),
+            }
+            for target, rows in table.groupby("target", sort=False)
+        ],
+    }
+    return panels.Drawing(figure, arrivals, table, facts)
+
+
+def climb(axis: Axes, curve: pd.DataFrame, line: style.Line, first: float) -> None:
+    """A step upwards where runs arrive, and a stroke where one is lost from sight. Nobody is there before `first`."""
+    steps = curve["step"].clip(lower=first)
+    look = {"color": line.colour, "linestyle": line.linestyle, "marker": line.marker, "markevery": [-1]}
+    axis.step([first, *steps], [0, *curve["arrived"]], where="post", **look, clip_on=False)
+    stopped = (curve["out_of_time"] > 0).to_numpy()
+    axis.plot(steps[stopped], curve["arrived"][stopped], **STOPPED, color=line.colour)
+
+
+def missing(panel: pd.DataFrame) -> str:
+    """How many runs of which optimizer did not reach the target; nothing where all did."""
+    runs = panel.groupby("optimizer", sort=False).agg({"n": "first", "reached": "first", "out_of_time": "sum"})
+    told = [
+        f"{row.Index} {row.n - row.reached} of {row.n}" + f" ({row.out_of_time} out of time)" * bool(row.out_of_time)
+        for row in runs.itertuples()
+        if row.reached < row.n
+    ]
+    whole = ", ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in told)
+    return f"not reached: {whole}" if told else ""

@@ -1,0 +1,80 @@
+"""What tuning is worth: the test loss of the best of k trials against k, a panel a batch size, a line an optimizer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting import style
+from thalweg.reporting.figures import panels
+
+KEYS = ["optimizer", "batch_size", "trials"]
+ONE_TRIAL = {"median": "one trial", "lower": "first quartile", "upper": "third quartile", "lost": "share infinite"}
+ALL_TRIALS = {"median": "all trials"}
+"""What columns are called in the short table, where k is one and where it is all trials."""
+
+
+def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
+    """Median and quartiles over all sets of k trials, of all schedules together; beneath it the share that is lost."""
+    budgets = panels.read(tables, "budgets", problem)
+    if len(experiment.schedules) > 1:
+        budgets = budgets[budgets["schedule"].isna()]
+    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), budgets["batch_size"])
+    styles = style.lines(experiment.optimizers)
+    parts = panels.sixes(styles)
+    limits = panels.positive_limits(budgets[["median", "lower"]].to_numpy())
+    figure = Figure(figsize=(style.WIDTH, 2.5 * len(parts) + 0.7))
+    heights = [3.2, 1] * len(parts)
+    axes: Any = figure.subplots(
+        len(heights), len(batch_sizes), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": heights}
+    )
+    for part, names in enumerate(parts):
+        for column, batch_size in enumerate(batch_sizes):
+            loss, share = axes[2 * part, column], axes[2 * part + 1, column]
+            panel = budgets[(budgets["batch_size"] == batch_size) & budgets["optimizer"].isin(names)]
+            for optimizer, curve in panel.groupby("optimizer", sort=False):
+                line = styles[optimizer]
+                lower, upper = (curve[end].clip(*limits) for end in ("lower", "upper"))
+                loss.fill_between(curve["k"], lower, upper, color=line.colour, alpha=0.12, linewidth=0)
+                infinite = curve["k"][np.isinf(curve["median"])]
+                if len(infinite):
+                    top = np.full(len(infinite), limits[1])
+                    loss.plot(infinite, top, "x", color=line.colour, markersize=3.5, clip_on=False)
+            last = {"markers": {name: styles[name].marker for name in names}, "markevery": [-1], "markeredgewidth": 0}
+            medians = panel.assign(median=panels.drawable(panel["median"], limits))
+            panels.lines(loss, medians, "k", "median", styles, **last)
+            panels.lines(share, panel, "k", "lost", styles, **last)
+    for row in axes[::2]:
+        row[0].set_ylabel("test loss")
+        panels.logarithmic(row[0], "y", limits)
+    for row in axes[1::2]:
+        row[0].set_ylabel("infinite", fontsize=6.5)
+        row[0].set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
+    most = int(budgets["k"].max()) if len(budgets) else 1
+    ticks = [k for decade in range(len(str(most))) for k in (10**decade, 2 * 10**decade, 5 * 10**decade) if k <= most]
+    axes[0, 0].set_xscale("log")
+    axes[0, 0].set_xlim(0.93, 1.08 * most)
+    axes[0, 0].set_xticks(ticks, [str(k) for k in ticks])
+    axes[0, 0].xaxis.set_minor_locator(NullLocator())
+    for axis in axes[-1]:
+        axis.set_xlabel("trials, k")
+    panels.name_columns(axes, [f"batch size {size}" for size in batch_sizes])
+    panels.legend(figure, styles, "middle half of sets")
+    one, whole = (
+        budgets[budgets["k"] == k][[*KEYS, *columns]].rename(columns=columns)
+        for k, columns in ((1, ONE_TRIAL), (budgets["trials"], ALL_TRIALS))
+    )
+    table = one.merge(whole)
+    facts = {
+        "optimizers": len(styles),
+        "batch_sizes": [int(size) for size in batch_sizes],
+        "schedules": list(experiment.schedules),
+        "trials": most,
+        "infinite": int(np.isinf(table["one trial"]).sum()),
+        "pools": len(table),
+        **panels.extremes(whole, "all trials", KEYS),
+    }
+    return panels.Drawing(figure, budgets, table, facts)
