@@ -18,11 +18,11 @@ def of_problem(
     `tie` is how many cells are as good as the best on tuning runs, itself included. A level whose cell was named for
     another level before carries that one as `same_as`. `range` is the range of good learning rates, if that is known.
 
-    None where no cell was evaluated, or every tuning run of every cell diverged.
+    None where no cell was chosen.
     """
     compared = comparisons[comparisons["problem"] == problem]
-    best = cells.merge(compared.loc[compared["verdict"] == "reference", CELL].drop_duplicates())
-    if best.empty or best["n"].iloc[0] == 0 or math.isinf(best["tuning_validation_loss"].iloc[0]):
+    best = chosen(compared, cells)
+    if best is None:
         return None
     losses = histories.resolved(cells.loc[cells["problem"] == problem, "tuning_validation_loss"])
     lowest = float(losses.min())
@@ -48,6 +48,17 @@ def of_problem(
         },
         "compared": records(compared),
     }
+
+
+def chosen(compared: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame | None:
+    """The row of the cell that the tuning runs choose on a problem, from its comparisons.
+
+    None where no cell was evaluated, or every tuning run of every cell diverged.
+    """
+    best = cells.merge(compared.loc[compared["verdict"] == "reference", CELL].drop_duplicates())
+    if best.empty or best["n"].iloc[0] == 0 or math.isinf(best["tuning_validation_loss"].iloc[0]):
+        return None
+    return best
 
 
 def with_same_cells(levels: pd.DataFrame) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[
     for name in figures_of(experiment, problem):
         path = f"figures/{problem}/{name}" if problem else f"figures/{name}"
         described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
-        place = {"path": path, "id": f"{problem}-{name}" if problem else name}
+        place = {"path": path, "id": f"{problem or 'over-all'}-{name}"}
         found[name] = {**described, **place, "sha256": checksums.of(report / f"{path}.svg")}
     return found
 

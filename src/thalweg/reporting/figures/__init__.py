@@ -1,5 +1,6 @@
 """The figures, one module each; `python -m thalweg.reporting.figures NAME` draws one wherever there is one."""
 
+from thalweg.grid.claims import Claim, Range
 from thalweg.grid.experiment import Experiment
 from thalweg.grid.runs import trials
 
@@ -10,6 +11,8 @@ OF_PROBLEMS = (
     "learning_rates",
     "budgets",
     "optimizers",
+    "improvements",
+    "heat_map",
     "batch_sizes",
     "scaling",
     "schedules",
@@ -17,7 +20,7 @@ OF_PROBLEMS = (
 )
 """What can be drawn for a problem, in the order in which a report shows it."""
 
-OF_EXPERIMENT: tuple[str, ...] = ("profile",)
+OF_EXPERIMENT = ("claims", "improvements", "ranks", "profile", "factors")
 """What can be drawn over all problems. A name that is in both is drawn by the same module."""
 
 NAMES = tuple(dict.fromkeys((*OF_EXPERIMENT, *OF_PROBLEMS)))
@@ -25,14 +28,40 @@ NAMES = tuple(dict.fromkeys((*OF_EXPERIMENT, *OF_PROBLEMS)))
 
 
 def figures_of(experiment: Experiment, problem: str | None) -> tuple[str, ...]:
-    """Those that a problem has, or with None the whole experiment: none that would show nothing."""
-    several = len(experiment.optimizers) > 1
+    """Those that a problem has, or with None the whole experiment: none that would have nothing to show."""
+    optimizers, several = len(experiment.optimizers), len(experiment.problems) > 1
     if problem is None:
-        return tuple(name for name in OF_EXPERIMENT if several or name != "profile")
+        has = {
+            "claims": any(map(is_drawn, experiment.claims.values())),
+            "improvements": several and optimizers > 1,
+            "ranks": several and optimizers > 2,
+            "profile": optimizers > 1,
+            "factors": _varied(experiment) > 1,
+        }
+        return tuple(name for name in OF_EXPERIMENT if has[name])
     grid = experiment.problems[problem]
-    asked = {
+    has = {
+        "improvements": optimizers > 1,
+        "heat_map": max(optimizers, len(experiment.schedules)) > 1,
         "paths": "weights" in grid.record,
         "scaling": len(grid.batch_sizes) > 1,
         "budgets": any(len(experiment.schedules) * len(trials(one)) > 1 for one in experiment.optimizers.values()),
     }
-    return tuple(name for name in OF_PROBLEMS if asked.get(name, True))
+    return tuple(name for name in OF_PROBLEMS if has.get(name, True))
+
+
+def is_drawn(claim: Claim) -> bool:
+    """Whether the figure of claims has a scale for it: for a value, only the range that it is claimed to be within."""
+    within = isinstance(claim.expect, Range) and None not in (claim.expect.low, claim.expect.high)
+    return not claim.measure.is_in_seconds and (claim.compare is not None or claim.measure.is_share or within)
+
+
+def _varied(experiment: Experiment) -> int:
+    """How many of the factors have more than one level somewhere."""
+    levels = (
+        [len(experiment.optimizers)],
+        [len(trials(one)) for one in experiment.optimizers.values()],
+        [len(experiment.schedules)],
+        [len(one.batch_sizes) for one in experiment.problems.values()],
+    )
+    return sum(max(of_factor) > 1 for of_factor in levels)

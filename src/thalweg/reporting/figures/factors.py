@@ -1,0 +1,74 @@
+"""Which choice matters: each factor's share of the variance between tuning runs, a panel for each problem."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from matplotlib.lines import Line2D
+
+from thalweg.analysis.factors import FACTORS, SEED
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting import style
+from thalweg.reporting.figures import panels
+
+TERMS = (*FACTORS, SEED)
+ABREAST = 3
+"""How many panels stand in a row at most."""
+
+ALONE: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": style.INK, "markersize": 5.5}
+TOTAL: dict[str, Any] = {**ALONE, "marker": "D", "markerfacecolor": "none", "markersize": 5}
+INTERVAL: dict[str, Any] = {"color": style.INK, "linewidth": 2.4, "alpha": 0.45, "solid_capstyle": "butt"}
+BETWEEN: dict[str, Any] = {"color": style.MUTED, "linewidth": 0.8, "linestyle": (0, (1, 1.5))}
+
+
+def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
+    """The share alone with its jackknife interval, and the one with all interactions that the factor takes part in."""
+    shares = panels.read(tables, "factors")
+    shown = shares[shares["term"].isin(TERMS)]
+    problems = list(experiment.problems)
+    rows = math.ceil(len(problems) / ABREAST)
+    abreast = math.ceil(len(problems) / rows)
+    figure, axes = panels.grid(rows, abreast, 0.26 * len(TERMS) + 0.4)
+    for place, axis in enumerate(axes.flat):
+        if place >= len(problems):
+            axis.remove()
+            continue
+        axis.set_title(problems[place], fontweight="bold")
+        axis.grid(axis="y", visible=False)
+        if place + abreast >= len(problems):
+            axis.set_xlabel("% of the variance of ranks")
+            axis.tick_params(labelbottom=True)
+        of_problem = shown[shown["problem"] == problems[place]].set_index("term")
+        for y, term in enumerate(TERMS):
+            if term not in of_problem.index:
+                axis.text(1, y, "runs are missing" if of_problem.empty else "one level", color=style.MUTED, va="center")
+                continue
+            share, lower, upper, total = 100 * of_problem.loc[term, ["share", "lower", "upper", "total"]].astype(float)
+            axis.plot([share, total], [y, y], **BETWEEN)
+            axis.plot([lower, upper], [y, y], **INTERVAL)
+            axis.plot([total], [y], **TOTAL)
+            axis.plot([share], [y], **ALONE)
+    axes[0, 0].set(xlim=(-2, 102), ylim=(len(TERMS) - 0.5, -0.5))
+    axes[0, 0].set_yticks(range(len(TERMS)), [term.replace("_", " ") for term in TERMS])
+    panels.place_legend(
+        figure,
+        [
+            Line2D([], [], label="share alone", **ALONE),
+            Line2D([], [], label="its 95 % interval (jackknife)", **INTERVAL),
+            Line2D([], [], label="with interactions", **TOTAL),
+        ],
+    )
+    choices = shown[shown["term"] != SEED]
+    greatest = choices.loc[choices.groupby("problem", sort=False)["total"].idxmax()] if len(choices) else choices
+    facts = {
+        "problems": len(problems),
+        "seeds": int(shown["n"].max()) if len(shown) else 0,
+        "runs": int(shown.drop_duplicates("problem")["tuning_runs"].sum()),
+        "missing": len(problems) - shown["problem"].nunique(),
+        "greatest": [
+            {"problem": row.problem, "term": row.term.replace("_", " "), "share": row.share, "total": row.total}
+            for row in greatest.itertuples()
+        ],
+    }
+    table = shown[["problem", "term", "share", "lower", "upper", "total", "n", "tuning_runs"]]
+    return panels.Drawing(figure, shares, table, facts)

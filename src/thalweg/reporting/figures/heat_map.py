@@ -1,0 +1,99 @@
+"""Which combination does best: optimizers by schedules, a panel for each batch size, by their final test loss."""
+
+import math
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator
+
+from thalweg.analysis import histories
+from thalweg.analysis.choose import TRIAL
+from thalweg.analysis.histories import LOST
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting import findings, style, templates
+from thalweg.reporting.figures import matrix, panels
+
+CELL = ["optimizer", "schedule", "batch_size"]
+LOSS = ["final_test_loss", "final_test_loss_lower", "final_test_loss_upper"]
+ABREAST = 12
+"""How many cells stand in a row at most, where a panel has not more itself: each has room for its number."""
+
+
+def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
+    """Interquartile mean over evaluation seeds at the chosen rates; colour by how many times the lowest one it is."""
+    every = panels.read(tables, "cells", problem)
+    cells = every[[*CELL, *TRIAL, "n", *LOST, *LOSS]].copy()
+    losses = histories.resolved(cells["final_test_loss"].astype(float))
+    cells["times_lowest"] = (losses / losses.min()).where(np.isfinite(losses), losses)
+    best = findings.chosen(panels.read(tables, "comparisons", problem), every)
+    chosen = None if best is None else findings.records(best[CELL])[0]
+    cells["chosen"] = (cells[CELL] == pd.Series(chosen, index=CELL)).all(axis=1)
+    optimizers, schedules = list(experiment.optimizers), list(experiment.schedules)
+    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), cells["batch_size"])
+    abreast = min(len(batch_sizes), max(1, ABREAST // len(schedules)))
+    highest = max([1.1, *cells.loc[np.isfinite(cells["times_lowest"]), "times_lowest"]])
+    norm, colours = LogNorm(1, highest), sns.color_palette("crest", as_cmap=True)
+    figure, axes = panels.grid(math.ceil(len(batch_sizes) / abreast), abreast, max(0.42 * len(optimizers), 0.8) + 0.3)
+    for place, axis in enumerate(axes.flat):
+        if place >= len(batch_sizes):
+            axis.remove()
+            continue
+        matrix.name(axis, optimizers, schedules, max(10, 120 // (abreast * len(schedules))))
+        axis.set_title(f"batch size {batch_sizes[place]}", fontweight="bold")
+        axis.tick_params(labelbottom=place + abreast >= len(batch_sizes))
+        rows = cells[cells["batch_size"] == batch_sizes[place]]
+        by_name = {(row.optimizer, row.schedule): row for row in rows.itertuples()}
+        for (y, optimizer), (x, schedule) in product(enumerate(optimizers), enumerate(schedules)):
+            show(axis, x, y, by_name.get((optimizer, schedule)), lambda value: colours(norm(value)))
+    bar = matrix.colour_bar(figure, norm, colours, "times\nthe lowest", times)
+    bar.ax.yaxis.set_major_locator(
+        LogLocator(subs=(1, 1.2, 1.5, 2) if highest < 3 else (1, 2, 5) if highest < 100 else (1,))
+    )
+    marks: list[Patch] = [Patch(label="lowest validation loss of the tuning runs", **matrix.FRAME)]
+    if cells[list(LOST)].any(axis=None):
+        lost = "diverged or out of time" if cells["out_of_time"].any() else "diverged"
+        marks.append(Patch(label=f"runs {lost}: how many of all", **matrix.HATCH, edgecolor=style.MUTED))
+    panels.place_legend(figure, marks)
+    facts = {
+        "optimizers": len(optimizers),
+        "schedules": schedules,
+        "batch_sizes": [int(size) for size in batch_sizes],
+        "seeds": int(cells["n"].max()) if len(cells) else 0,
+        "infinite": int(np.isposinf(cells["final_test_loss"]).sum()),
+        **panels.all_lost(cells),
+        **panels.extremes(cells, "final_test_loss", CELL),
+        "chosen": chosen,
+    }
+    return panels.Drawing(figure, cells, cells, facts)
+
+
+def times(value: float) -> str:
+    """A tick of the colour bar."""
+    return f"{value:g}" if value < 1000 else templates.number(value, 1)
+
+
+def show(axis: Axes, x: int, y: int, cell: Any, colour: Any) -> None:
+    """One cell: its loss, how many of its runs were lost, if any, over a hatched foot; if infinite hatched all over."""
+    if cell is None or not cell.n:
+        matrix.write(axis, x, y, "not run", color=style.MUTED)
+        return
+    lost = sum(getattr(cell, name) for name in LOST)
+    text = templates.number(cell.final_test_loss).replace(" × ", "\n× ")
+    text += f"\n{lost} of {cell.n}" if lost else ""
+    if math.isfinite(cell.times_lowest):
+        painted = colour(cell.times_lowest)
+        matrix.paint(axis, x, y, painted, text, raised=0.08 if lost else 0)
+        if lost:
+            matrix.hatch(axis, x, y, 0.16, matrix.ink_on(painted))
+    else:
+        matrix.hatch(axis, x, y, 1, style.GRID)
+        matrix.write(axis, x, y, text)
+    if cell.chosen:
+        matrix.frame(axis, x, y)
