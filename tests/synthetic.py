@@ -50,7 +50,7 @@ WIDE = """
 title: A search, warmups, a target and a time limit
 problems:
   linear: {batch_sizes: [4], epochs: 40, drop_remainder: true, target: validation_loss <= 1e-2, end_at_target: true}
-  sine: {batch_sizes: [8, 32], epochs: 60, time_limit: 90 seconds}
+  sine: {batch_sizes: [8, 32], epochs: 60, time_limit: 90 seconds, record: [gradient_noise]}
 optimizers:
   sgd: {class: SGD, learning_rates: 1e-2 .. 1}
   searched:
@@ -220,6 +220,9 @@ def history(grid: ProblemGrid, run: Run, horizon: Horizon) -> Iterator[dict[str,
         row |= {"gradient_norm": loss**0.5 if step else None, "update_ratio": 0.01 * loss if step else None}
         if run.problem not in CLASSIFIERS:
             row["probe_0"] = 19 * (1 - loss * noise.uniform(0.5, 1.5))
+        if "gradient_noise" in grid.record:
+            scale = math.exp(3 * share + 0.3 * noise.normal())
+            row |= {"full_gradient_norm": loss**0.5, "gradient_variance": scale * loss, "gradient_noise_scale": scale}
         if "weights" in grid.record:
             angle = 3 * share + run.seed
             row |= {"weight_0": 2 + loss**0.5 * math.cos(angle), "weight_1": -1 + loss**0.5 * math.sin(angle)}

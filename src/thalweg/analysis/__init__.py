@@ -4,6 +4,7 @@ TABLES = (
     "runs",
     "cells",
     "curves",
+    "diagnostics",
     "rates",
     "targets",
     "arrivals",

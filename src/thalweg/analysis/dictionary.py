@@ -22,6 +22,7 @@ SHARED = CELL_OF_THE_GRID | {
     "steps": ("steps", "the horizon"),
     "step": ("steps", "steps taken so far; 0 is the initial weights"),
     "epoch": ("epochs", "step / steps_per_epoch"),
+    "examples": ("examples", "examples seen so far, an example counting each time"),
     "outcome": (
         "",
         "finished: it came to its horizon; reached target: it ended there; out of time: it was stopped before; "
@@ -80,11 +81,28 @@ SPECIFIC = {
         "lower": ("", "first quartile over the runs"),
         "upper": ("", "third quartile over the runs"),
     },
+    "diagnostics": {
+        "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
+        "quantity": (
+            "",
+            "gradient_norm: of the latest step's batch, before clipping; update_ratio: norm of what that step changed "
+            "/ norm of all trainable weights; gradient_noise_scale: tr(Σ) / |G|², in examples; "
+            "batch_gradient_variance: tr(Σ) / batch_size",
+        ),
+        "diverged": ("runs", "how many had diverged by this step; they count as infinite"),
+        "out_of_time": ("runs", "how many had been stopped before this step; they count as infinite"),
+        "median": ("", "median over the runs; one that reached its target before counts as it was there"),
+        "lower": ("", "first quartile over the runs"),
+        "upper": ("", "third quartile over the runs"),
+    },
     "rates": {
         "median": ("", "median over tuning seeds of the final validation loss; a run that did not finish is infinite"),
         "lower": ("", "first quartile of the same"),
         "upper": ("", "third quartile of the same"),
         "steps_to_target": ("steps", "median of the steps to a target at which runs end; infinite where they do not"),
+        "lost_share": ("", "(diverged + out_of_time) / n"),
+        "lost_share_lower": ("", "lower end of its 95 % interval (Wilson)"),
+        "lost_share_upper": ("", "upper end of it"),
     },
     "targets": {
         "target": (

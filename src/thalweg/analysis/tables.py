@@ -20,6 +20,7 @@ from thalweg.analysis import (
     budgets,
     claims,
     comparisons,
+    curves,
     dictionary,
     factors,
     histories,
@@ -59,6 +60,7 @@ ENVIRONMENT = (
 IN_GRID_ORDER = (
     "runs",
     "curves",
+    "diagnostics",
     "rates",
     "targets",
     "budgets",
@@ -119,8 +121,9 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     tables = {
         "runs": runs,
         "cells": by_cell,
-        "curves": curves(evaluation, recorded),
-        "rates": by_rate,
+        "curves": curves.table(evaluation, recorded, experiment, examples),
+        "diagnostics": curves.diagnostics(evaluation, recorded, experiment, examples),
+        "rates": with_lost_shares(by_rate),
         "targets": targets.table(reached, experiment, examples),
         "arrivals": targets.arrivals(reached, preferred, experiment),
         "profiles": profile,
@@ -175,46 +178,11 @@ def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([chosen.rename(columns=named)[order], pd.DataFrame(rows)], axis=1)
 
 
-def curves(evaluation: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell, split, metric and step: median and quartiles over the evaluation runs at the chosen rate.
-
-    From where a run diverged or was out of time to the horizon it counts as the worst value there is, so that it stays
-    in every quantile. One that reached its target counts as what it was there.
-    """
-    reached = evaluation[["run", *CELL]].merge(recorded.drop_duplicates(["run", "step"]), on="run")
-    by_cell = dict(iter(reached.groupby(CELL, sort=False)))
-    measured = {
-        problem: [metric for metric in histories.metrics(recorded.columns) if rows[metric.column].notna().any()]
-        for problem, rows in reached.groupby("problem")
-    }
-    points = {key: set(rows) for key, rows in reached.groupby(["problem", "batch_size"])["step"]}
-    parts = []
-    for key, group in evaluation.groupby(CELL, sort=False):
-        problem, _, _, batch_size = key
-        horizon, steps_per_epoch = group["steps"].iloc[0], group["steps_per_epoch"].iloc[0]
-        steps = np.array(sorted({*points.get((problem, batch_size), ()), horizon}))
-        rows = by_cell.get(key, reached.iloc[:0])
-        seed_of, step_of = pd.Index(group["run"]).get_indexer(rows["run"]), np.searchsorted(steps, rows["step"])
-        there = np.zeros((len(group), len(steps)), bool)
-        there[seed_of, step_of] = True
-        ended_well = group["outcome"].isin(FINISHED).to_numpy()
-        latest = np.maximum.accumulate(np.where(there, np.arange(len(steps)), 0), axis=1)
-        lost = {
-            column: (~there & (group["outcome"] == outcome).to_numpy()[:, None]).sum(axis=0)
-            for column, outcome in LOST.items()
-        }
-        for metric in measured.get(problem, []):
-            values = np.full((len(group), len(steps)), metric.worst)
-            values[seed_of, step_of] = rows[metric.column]
-            values[ended_well] = np.take_along_axis(values, latest, axis=1)[ended_well]
-            ordered = np.sort(values, axis=0)
-            part: dict[str, Any] = dict(zip(CELL, key, strict=True))
-            part |= {"split": metric.split, "metric": metric.name, "step": steps, "epoch": steps / steps_per_epoch}
-            part |= {"n": len(group), **lost, "median": intervals.quantile(ordered, 0.5)}
-            part |= {"lower": intervals.quantile(ordered, 0.25), "upper": intervals.quantile(ordered, 0.75)}
-            parts.append(pd.DataFrame(part))
-    names = [*CELL, "split", "metric", "step", "epoch", "n", *LOST, "median", "lower", "upper"]
-    return pd.concat(parts, ignore_index=True) if parts else evaluation.iloc[:0].reindex(columns=names)
+def with_lost_shares(by_rate: pd.DataFrame) -> pd.DataFrame:
+    """What `choose.rates` gives, with the share of runs that diverged or were out of time and its 95 % interval."""
+    lost = by_rate[list(LOST)].sum(axis=1)
+    lower, upper = intervals.wilson(lost, by_rate["n"])
+    return by_rate.assign(lost_share=lost / by_rate["n"], lost_share_lower=lower, lost_share_upper=upper)
 
 
 def schedules(runs: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:

@@ -65,6 +65,21 @@ def examples_of(experiment: Experiment, results: Path) -> dict[str, float]:
     return counted
 
 
+def examples_seen(
+    taken: pd.Series, rows: pd.DataFrame, experiment: Experiment, examples: Mapping[str, float]
+) -> pd.Series:
+    """How many examples were seen in so many steps; only an epoch's last batch may be partial.
+
+    `rows` say of which problem, batch_size and steps_per_epoch. NaN for a problem with partial batches of which
+    `examples` (those of the training split, by problem) says nothing.
+    """
+    epochs, beyond = np.divmod(taken, rows["steps_per_epoch"])
+    dropped = rows["problem"].map({problem: grid.drop_remainder for problem, grid in experiment.problems.items()})
+    in_batches = rows["steps_per_epoch"] * rows["batch_size"]
+    in_epoch = rows["problem"].map(dict(examples)).astype(float).where(~dropped, in_batches)
+    return epochs * in_epoch + np.minimum(beyond * rows["batch_size"], in_epoch)
+
+
 def times(
     evaluation: pd.DataFrame,
     recorded: pd.DataFrame,
@@ -92,7 +107,7 @@ def times(
     not_reached = found["ended_at"].where(found["outcome"] != "diverged", found["steps"]).astype(float)
     found["watched"] = found["first"].where(found["reached"], not_reached)
     found["epochs_taken"] = found["taken"] / found["steps_per_epoch"]
-    found["examples_taken"] = _examples(found["taken"], found, experiment, examples)
+    found["examples_taken"] = examples_seen(found["taken"], found, experiment, examples)
     return found
 
 
@@ -125,7 +140,7 @@ def table(found: pd.DataFrame, experiment: Experiment, examples: Mapping[str, fl
     horizons = made["steps"].to_numpy(float)
     made[["ert_lower", "ert_upper"]] = ert_intervals(*_by_group(found, groups.ngroup(), "taken"), horizons)
     made["median_epochs"] = made["median"] / made["steps_per_epoch"]
-    made["median_examples"] = _examples(made["median"], made, experiment, examples)
+    made["median_examples"] = examples_seen(made["median"], made, experiment, examples)
     made["interval"] = _why(made)
     order = [*CELL, *TRIAL, "target", "share", "column", "value", "n", "reached", "median", "lower", "upper"]
     order += ["interval", "median_epochs", "median_examples", "ert", "ert_lower", "ert_upper"]
@@ -282,15 +297,6 @@ def _first_at(target: Target, runs: pd.Series, recorded: pd.DataFrame) -> NDArra
     first = np.full(len(runs), np.inf)
     np.minimum.at(first, codes[codes >= 0], there["step"].to_numpy(float)[codes >= 0])
     return first
-
-
-def _examples(taken: pd.Series, rows: pd.DataFrame, experiment: Experiment, examples: Mapping[str, float]) -> pd.Series:
-    """How many examples were seen in so many steps; only an epoch's last batch may be partial."""
-    epochs, beyond = np.divmod(taken, rows["steps_per_epoch"])
-    dropped = rows["problem"].map({problem: grid.drop_remainder for problem, grid in experiment.problems.items()})
-    in_batches = rows["steps_per_epoch"] * rows["batch_size"]
-    in_epoch = rows["problem"].map(dict(examples)).astype(float).where(~dropped, in_batches)
-    return epochs * in_epoch + np.minimum(beyond * rows["batch_size"], in_epoch)
 
 
 def _by_group(

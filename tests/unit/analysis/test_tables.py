@@ -113,23 +113,6 @@ def test_a_diverged_classifier_counts_as_the_lowest_accuracy(built):
     assert curve["median"].iloc[-1] == -np.inf
 
 
-def test_a_run_keeps_its_place_in_a_curve_after_its_target_and_loses_it_when_time_is_out():
-    cell = {"problem": "p", "optimizer": "o", "schedule": "s", "batch_size": 1}
-    outcomes = {"a": "finished", "b": "reached target", "c": "out of time", "d": "diverged"}
-    runs = pd.DataFrame([{**cell, "run": run, "outcome": how} for run, how in outcomes.items()])
-    points = {"a": [5.0, 4.0, 3.0, 2.0], "b": [5.0, 1.0], "c": [5.0, 4.0, 3.5], "d": [5.0]}
-    recorded = pd.DataFrame(
-        {"run": run, "step": step, "test_loss": loss}
-        for run, losses in points.items()
-        for step, loss in enumerate(losses)
-    )
-    curve = tables.curves(runs.assign(steps=3, steps_per_epoch=1), recorded)
-    assert curve["diverged"].tolist() == [0, 1, 1, 1]
-    assert curve["out_of_time"].tolist() == [0, 0, 0, 1]
-    assert curve["lower"].tolist() == [5.0, 3.25, 2.5, 1.75]
-    assert curve["median"].tolist() == [5.0, 4.0, 3.25, np.inf]
-
-
 def test_only_metrics_that_a_problem_measures_have_curves(built):
     assert set(at(built["curves"], problem="linear")["metric"]) == {"loss"}
     assert set(at(built["curves"], problem="digits_cnn")["metric"]) == {"loss", "accuracy"}

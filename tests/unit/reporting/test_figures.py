@@ -16,15 +16,17 @@ import synthetic
 from lifelines import KaplanMeierFitter
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from scipy import stats
 
 from thalweg.analysis import tables
+from thalweg.analysis.histories import RESOLUTION
 from thalweg.grid.experiment import Optimizer, load
 from thalweg.reporting import style, templates
 from thalweg.reporting.figures import NAMES, OF_PROBLEMS, arrivals, figures_of, panels, paths, scaling
 from thalweg.reporting.figures.__main__ import DRAW, write
 
 PROBLEMS = ("linear", "digits_cnn")
-LACKING = {("digits_cnn", "paths"), ("digits_cnn", "scaling")}
+LACKING = {("digits_cnn", "paths"), ("digits_cnn", "scaling"), *((one, "gradient_noise") for one in PROBLEMS)}
 DRAWN = [(problem, name) for problem in PROBLEMS for name in OF_PROBLEMS if (problem, name) not in LACKING]
 
 
@@ -115,6 +117,7 @@ def test_a_rate_that_was_tried_with_several_hyperparameters_is_chosen_once(exper
     tried = [json.dumps({"momentum": momentum}) for momentum in (0.0, 0.5, 0.9)]
     rates = [{**cell, "hyperparameters": one, "n": 3, "diverged": 0, "out_of_time": 0} for one in tried]
     spread = {"median": [3.0, 2.0, 1.0], "lower": 1.0, "upper": 3.0}
+    spread |= {"lost_share": 0.0, "lost_share_lower": 0.0, "lost_share_upper": 0.56}
     pd.DataFrame(rates).assign(**spread).to_parquet(tmp_path / "rates.parquet")
     pd.DataFrame([{**cell, "hyperparameters": tried[2]}]).to_parquet(tmp_path / "cells.parquet")
     shutil.copy(small[1] / "tables" / "curves.parquet", tmp_path)
@@ -449,3 +452,121 @@ def test_a_figure_that_would_show_nothing_is_not_there(wide):
     bare = experiment.model_copy(update={"optimizers": fixed, "schedules": one})
     assert "budgets" in figures_of(experiment, "sine")
     assert "budgets" not in figures_of(bare, "sine")
+
+
+@pytest.mark.parametrize(("name", "column"), [("convergence_epochs", "epoch"), ("convergence_examples", "examples")])
+def test_convergence_against_epochs_and_examples_is_that_of_the_test_loss(small, drawings, report, name, column):
+    runs = pd.read_parquet(small[1] / "runs" / "evaluation" / "linear" / "adam" / "runs.parquet")
+    histories = pd.read_parquet(small[1] / "runs" / "evaluation" / "linear" / "adam" / "histories.parquet")
+    mine = runs[(runs["schedule"] == "cosine") & (runs["batch_size"] == 1) & (runs["stage"] == "evaluation")]
+    medians = histories[histories["run"].isin(mine["run"])].groupby("step")["test_loss"].median()
+    panel = drawings[name, "linear"].figure.axes[1]
+    x, y = drawn_line(panel, style.COLOURS[1])
+    # Six examples, one a step.
+    assert list(x) == pytest.approx(medians.index / 6 if column == "epoch" else medians.index)
+    assert np.array(y) == pytest.approx(medians.to_numpy())
+    described = json.loads((report / "figures" / "linear" / f"{name}.json").read_text(encoding="utf-8"))
+    assert f"test loss on linear against {'epochs' if column == 'epoch' else 'examples seen'}:" in described["alt"]
+
+
+def test_gradient_noise_is_drawn_where_it_was_recorded_alone(wide, wide_report):
+    experiment = load(wide[0])
+    assert "gradient_noise" in figures_of(experiment, "sine")
+    assert "gradient_noise" not in figures_of(experiment, "linear")
+    assert not (wide_report / "figures" / "linear" / "gradient_noise.svg").exists()
+
+
+def test_gradients_are_those_of_the_schedule_that_tuning_prefers(small, drawings):
+    """Chosen here from the cells themselves."""
+    tables = {name: pd.read_parquet(small[1] / "tables" / f"{name}.parquet") for name in ("cells", "diagnostics")}
+    cells = tables["cells"][(tables["cells"]["problem"] == "linear") & (tables["cells"]["optimizer"] == "adam")]
+    for place, batch_size in enumerate((1, 6)):
+        best = cells[cells["batch_size"] == batch_size].sort_values("tuning_validation_loss").iloc[0]
+        for column, quantity in enumerate(("gradient_norm", "update_ratio")):
+            cell = best[["problem", "optimizer", "schedule", "batch_size"]]
+            wanted = tables["diagnostics"].merge(cell.to_frame().T)
+            wanted = wanted[wanted["quantity"] == quantity]
+            steps, medians = drawn_line(
+                drawings["gradients", "linear"].figure.axes[2 * place + column], style.COLOURS[1]
+            )
+            assert list(steps) == wanted["step"].tolist()
+            assert np.array(medians) == pytest.approx(wanted["median"].to_numpy())
+
+
+def test_the_noise_scale_is_shown_with_the_batch_size(wide, wide_drawings, wide_report):
+    drawing = wide_drawings["gradient_noise", "sine"]
+    for axis, batch_size in zip(drawing.figure.axes[::2], (8, 32), strict=True):
+        assert [batch_size] * 2 in [list(line.get_ydata()) for line in axis.get_lines() if len(line.get_ydata()) == 2]
+    data = drawing.data[drawing.data["quantity"] == "gradient_noise_scale"]
+    ends = data[data["step"] == data.groupby("batch_size")["step"].transform("max")]
+    above = sum(row.median > row.batch_size for row in ends.itertuples(index=False))
+    described = json.loads((wide_report / "figures" / "sine" / "gradient_noise.json").read_text(encoding="utf-8"))
+    assert f"the noise scale is above the batch size in {above} of {len(ends)} cells" in described["alt"]
+    assert "4 runs ran out of time" in described["alt"]
+
+
+def test_a_long_line_is_thinned_and_keeps_its_ends_and_extremes():
+    noise = np.random.default_rng(0).normal(size=500)
+    long = pd.DataFrame({"optimizer": "sgd", "step": np.geomspace(1, 1e6, 500).round(), "median": noise})
+    short = pd.DataFrame({"optimizer": "adam", "step": np.arange(40.0), "median": noise[:40]})
+    shown = panels.thinned(pd.concat([long, short], ignore_index=True), ["optimizer"])
+    mine = shown[shown["optimizer"] == "sgd"]
+    assert 35 < len(mine) <= panels.POINTS
+    assert mine["step"].is_monotonic_increasing
+    assert (mine["median"].min(), mine["median"].max()) == (noise.min(), noise.max())
+    assert mine["step"].iloc[[0, -1]].tolist() == long["step"].iloc[[0, -1]].tolist()
+    assert panels.thinned(short, ["optimizer"]) is short
+
+
+def test_what_is_thinned_stands_in_the_csv_as_a_whole(wide, tmp_path):
+    experiment = load(wide[0])
+    curves = pd.read_parquet(wide[1] / "tables" / "curves.parquet")
+    one = curves[(curves["problem"] == "sine") & (curves["step"] == 0)]
+    steps = np.arange(500)
+    long = one.loc[one.index.repeat(500)].assign(step=np.tile(steps, len(one)), median=1.0)
+    long.to_parquet(tmp_path / "curves.parquet", index=False)
+    with style.applied():
+        drawing = DRAW["convergence"](tmp_path, experiment, "sine")
+    assert drawing.facts["thinned"]
+    assert set(drawing.data["step"]) == set(steps)
+    assert len(drawn_line(drawing.figure.axes[0], style.COLOURS[0])[0]) <= panels.POINTS
+
+
+def test_losses_that_single_precision_does_not_tell_apart_lie_on_the_edge():
+    limits = panels.positive_limits(pd.Series([1.0, 1e-20, 0.0, np.inf]))
+    assert limits == (RESOLUTION, 1.6)
+    assert panels.drawable(pd.Series([0.0, 1e-20, 1.0]), limits).tolist() == [RESOLUTION, RESOLUTION, 1.0]
+
+
+def test_shares_of_lost_runs_have_wilson_s_interval(small, drawings):
+    data = drawings["learning_rates", "linear"].data
+    assert (data["lost_share"] > 0).any()
+    for row in data.itertuples():
+        lost = row.diverged + row.out_of_time
+        interval = stats.binomtest(lost, row.n).proportion_ci(method="wilson")
+        assert row.lost_share == lost / row.n
+        assert (row.lost_share_lower, row.lost_share_upper) == pytest.approx((interval.low, interval.high))
+
+
+@pytest.mark.parametrize("number", [1, 6, 7, 8, 12, 13, 30])
+def test_a_legend_is_no_wider_than_its_figure_and_is_read_row_by_row(number):
+    names = [f"an optimizer of the name {k}" if k % 3 else f"sgd{k}" for k in range(number)]
+    with style.applied():
+        figure, _ = panels.grid(1, 1, 4)
+        panels.legend(figure, style.lines(names))
+        figure.canvas.draw()
+        legend = figure.legends[0]
+        box = legend.get_window_extent()
+        places = {text.get_text(): text.get_window_extent() for text in legend.get_texts()}
+    assert box.width <= figure.bbox.width
+    assert sorted(names, key=lambda name: (-round(places[name].y0), places[name].x0)) == names
+
+
+def test_many_optimizers_that_lost_runs_are_counted_together():
+    rows = pd.DataFrame({"optimizer": list("abcdef"), "n": 10, "diverged": [1, 2, 0, 3, 4, 5], "out_of_time": 1})
+    axis = Figure().subplots()
+    panels.name_lost(axis, rows)
+    panels.name_lost(axis, rows[:2])
+    told = ["15 of 60 diverged, 6 of 60 out of time"]
+    told += ["a: 1 of 10 diverged, 1 of 10 out of time\nb: 2 of 10 diverged, 1 of 10 out of time"]
+    assert [text.get_text() for text in axis.texts] == told

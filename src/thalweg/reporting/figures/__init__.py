@@ -7,6 +7,8 @@ from thalweg.grid.runs import trials
 OF_PROBLEMS = (
     "convergence",
     "convergence_test",
+    "convergence_epochs",
+    "convergence_examples",
     "arrivals",
     "learning_rates",
     "budgets",
@@ -15,6 +17,8 @@ OF_PROBLEMS = (
     "heat_map",
     "batch_sizes",
     "scaling",
+    "gradients",
+    "gradient_noise",
     "schedules",
     "paths",
 )
@@ -43,6 +47,7 @@ def figures_of(experiment: Experiment, problem: str | None) -> tuple[str, ...]:
     has = {
         "improvements": optimizers > 1,
         "heat_map": max(optimizers, len(experiment.schedules)) > 1,
+        "gradient_noise": "gradient_noise" in grid.record,
         "paths": "weights" in grid.record,
         "scaling": len(grid.batch_sizes) > 1,
         "budgets": any(len(experiment.schedules) * len(trials(one)) > 1 for one in experiment.optimizers.values()),

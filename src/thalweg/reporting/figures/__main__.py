@@ -20,6 +20,7 @@ from thalweg.reporting.figures import (
     convergence,
     factors,
     figures_of,
+    gradients,
     heat_map,
     improvements,
     learning_rates,
@@ -41,6 +42,8 @@ DRAW: dict[str, Callable[[Path, Experiment, Any], panels.Drawing]] = {
     "factors": factors.draw,
     "convergence": convergence.draw,
     "convergence_test": partial(convergence.draw, split="test"),
+    "convergence_epochs": partial(convergence.draw, split="test", against="epoch"),
+    "convergence_examples": partial(convergence.draw, split="test", against="examples"),
     "arrivals": arrivals.draw,
     "learning_rates": learning_rates.draw,
     "budgets": budgets.draw,
@@ -48,6 +51,8 @@ DRAW: dict[str, Callable[[Path, Experiment, Any], panels.Drawing]] = {
     "heat_map": heat_map.draw,
     "batch_sizes": batch_sizes.draw,
     "scaling": scaling.draw,
+    "gradients": gradients.draw,
+    "gradient_noise": partial(gradients.draw, quantities=gradients.NOISE),
     "schedules": schedules.draw,
     "paths": paths.draw,
 }
@@ -59,7 +64,7 @@ def describe(name: str, problem: str | None, drawing: panels.Drawing) -> dict[st
     """What a page needs to show the figure: its size in CSS pixels, its words from the data, its short table."""
     width, height = (round(inches * PIXELS_PER_INCH) for inches in drawing.figure.get_size_inches())
     table = _told(drawing.table)
-    alt = templates.render(f"alt/{name.removesuffix('_test')}.txt", problem=problem, **drawing.facts)
+    alt = templates.render(f"alt/{name}.txt", problem=problem, **drawing.facts)
     return {
         "figure": name,
         "problem": problem,

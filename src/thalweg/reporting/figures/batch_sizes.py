@@ -25,10 +25,13 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     for axis, schedule in zip(axes[0], schedules, strict=True):
         for offset, (optimizer, line) in zip(offsets, styles.items(), strict=True):
             rows = cells[(cells["schedule"] == schedule) & (cells["optimizer"] == optimizer)].sort_values("batch_size")
+            if rows.empty:
+                continue
             places = np.array([batch_sizes.index(size) for size in rows["batch_size"]]) + offset
             values = panels.drawable(rows["final_test_loss"], limits)
             lower, upper = (rows[f"final_test_loss_{end}"].clip(*limits) for end in ("lower", "upper"))
-            axis.plot(places, values, color=line.colour, linestyle=line.linestyle, linewidth=0.9, marker=line.marker)
+            look = {"color": line.colour, "linestyle": line.linestyle, "marker": line.marker}
+            axis.plot(places, values, linewidth=0.9, clip_on=False, **look)
             axis.vlines(places, lower, upper, color=line.colour, linewidth=2, alpha=0.6)
             lost = ~np.isfinite(rows["final_test_loss"].to_numpy(dtype=float))
             if lost.any():

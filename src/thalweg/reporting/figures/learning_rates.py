@@ -6,13 +6,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from thalweg.analysis.choose import TRIAL
-from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
 from thalweg.grid.runs import trials
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
 CELL = ["optimizer", "schedule", "batch_size"]
+SHARE = ["n", "lost_share", "lost_share_lower", "lost_share_upper"]
 
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
@@ -27,7 +27,6 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     cells = panels.read(tables, "cells", problem)[[*CELL, *TRIAL]].assign(chosen=True)
     rates = rates.merge(cells, how="left")
     rates["chosen"] = rates["chosen"].notna()
-    rates["share"] = rates[list(LOST)].sum(axis=1) / rates["n"]
     gridded = {name: one for name, one in experiment.optimizers.items() if not one.search}
     curves = panels.read(tables, "curves", problem)
     start = curves[(curves["split"] == "validation") & (curves["metric"] == "loss") & (curves["step"] == 0)]
@@ -52,13 +51,15 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             width = 1.6 if optimizer in gridded else 0.8
             loss.vlines(line["learning_rate"], lower, upper, color=drawn.colour, linewidth=width, alpha=0.35)
             if optimizer not in gridded:
-                for axis, name in ((loss, "median"), (share, "share")):
+                for axis, name in ((loss, "median"), (share, "lost_share")):
                     axis.plot(line["learning_rate"], medians.loc[line.index, name], **_point(drawn))
-            best = medians.loc[line.index][line["chosen"]]
-            loss.plot(best["learning_rate"], best["median"], drawn.marker, color=drawn.colour, markersize=6)
+            best = medians.loc[line.index][line["chosen"] & (line["median"] <= limits[1])]
+            if len(best):
+                mark = {"marker": drawn.marker, "color": drawn.colour, "markersize": 6}
+                loss.plot(best["learning_rate"], best["median"], linestyle="none", clip_on=False, **mark)
         joined = medians[medians["optimizer"].isin(gridded)]
         panels.lines(loss, joined, "learning_rate", "median", styles)
-        panels.lines(share, joined, "learning_rate", "share", styles)
+        panels.lines(share, joined, "learning_rate", "lost_share", styles)
         loss.set_xscale("log")
         panels.logarithmic(loss, "y", limits)
         share.set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
@@ -83,6 +84,10 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "searched": len(styles) - len(gridded),
         "runs": int(rates["n"].sum()),
         **panels.all_lost(rates),
+        "shares": [
+            {"lost": round(row.lost_share * row.n), **row._asdict()}
+            for row in rates[SHARE].drop_duplicates().sort_values(SHARE).itertuples(index=False)
+        ],
         "lowest_rate": min(tried),
         "highest_rate": max(tried),
         "best": [

@@ -35,6 +35,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             line, of_row = styles[row.optimizer], seeds[seeds["optimizer"] == row.optimizer]
             value, lower, upper = (float(getattr(row, name + end)) for end in ("", "_lower", "_upper"))
             strokes = of_row[name].astype(float).dropna()
+            if metric == "test_loss":
+                strokes = panels.drawable(strokes, limits)
             axis.plot(strokes, np.full(len(strokes), place), "|", color=style.MUTED, markersize=7, alpha=0.6)
             axis.plot([lower, min(upper, limits[1])], [place, place], color=line.colour, linewidth=2.4, alpha=0.75)
             if np.isfinite(value):
@@ -43,7 +45,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                 if within != value:
                     # A logarithmic axis has no place for zero, so its mark stands at the end of the axis.
                     below = "0" if value == 0 else f"{value:.0e}"
-                    axis.annotate(below, (within, place), (7, 3), textcoords="offset points", fontsize=6.5)
+                    axis.annotate(below, (within, place), (7, 5), textcoords="offset points", fontsize=6.5)
             text = panels.lost(row)
             if text:
                 axis.annotate(

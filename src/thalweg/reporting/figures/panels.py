@@ -14,11 +14,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from thalweg.analysis.histories import LOST
+from thalweg.analysis.histories import LOST, RESOLUTION
 from thalweg.reporting import style
 
-LETTER, HANDLE = 0.066, 0.66
-"""Inches that a letter and a line take in a legend, the latter with the gaps around it."""
+ALONG = {"step": "step", "epoch": "epoch", "examples": "examples seen"}
+"""What runs can be drawn against, columns of tables, with the label of the axis."""
+
+POINTS = 70
+"""How many points of a line are drawn at most."""
+
+NAMED = 4
+"""How many optimizers are named at most in a panel where they lost runs."""
 
 
 class Drawing(NamedTuple):
@@ -77,9 +83,13 @@ def spoken(target: str) -> str:
 
 
 def legend(
-    figure: Figure, styles: dict[str, style.Line], band: str | None = None, points: Collection[str] = ()
+    figure: Figure,
+    styles: dict[str, style.Line],
+    band: str | None = None,
+    points: Collection[str] = (),
+    more: Sequence[Any] = (),
 ) -> None:
-    """One legend above all panels: each line with its dash and marker, and what the band is.
+    """One legend above all panels: each line with its dash and marker, what the band is, and what `more` there is.
 
     `points` are the names of those that are drawn without a line.
     """
@@ -90,7 +100,7 @@ def legend(
     ]
     if band:
         handles.append(Patch(facecolor=style.MUTED, alpha=0.25, label=band))
-    place_legend(figure, handles)
+    place_legend(figure, [*handles, *more])
 
 
 def key(line: style.Line, label: str) -> Line2D:
@@ -99,30 +109,39 @@ def key(line: style.Line, label: str) -> Line2D:
 
 
 def place_legend(figure: Figure, handles: Sequence[Any]) -> None:
-    columns = abreast([handle.get_label() for handle in handles], style.WIDTH, 7)
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=3.2)
+    """In as few rows as fit, which are read one after the other, though matplotlib fills columns."""
+    labels = [handle.get_label() for handle in handles]
+    columns = next(columns for columns in balanced(len(handles)) if columns == 1 or fit(labels, columns))
+    in_rows = [handle for column in range(columns) for handle in handles[column::columns]]
+    figure.legend(handles=in_rows, loc="outside upper left", ncols=columns, handlelength=3.2)
 
 
-def abreast(labels: Sequence[str], inches: float, most: int) -> int:
-    """How many columns of a legend find place side by side."""
-    lengths = [len(label) for label in labels]
-    for columns in range(min(len(lengths), most), 1, -1):
-        if sum(HANDLE + LETTER * max(part) for part in np.array_split(lengths, columns)) <= inches:
-            return columns
-    return 1
+def balanced(number: int) -> list[int]:
+    """How many columns things may stand in, so that rows are about as long as each other; the most columns first."""
+    return list(dict.fromkeys(math.ceil(number / rows) for rows in range(1, number + 1)))
+
+
+def fit(labels: Sequence[str], columns: int) -> bool:
+    """Whether labels, in so many columns, are no wider than a figure: 50 points for a mark, 4.6 for a letter."""
+    widest = [max(len(label) for label in labels[column::columns]) for column in range(columns)]
+    return sum(50 + 4.6 * letters for letters in widest) <= 72 * style.WIDTH
 
 
 def positive_limits(values: pd.Series | np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Limits of a logarithmic axis around all positive, finite values; (0.1, 10) where there is none."""
+    """Limits of a logarithmic axis around all positive, finite values; (0.1, 10) where there is none.
+
+    The axis ends at the RESOLUTION, since what is below counts as it.
+    """
     shown = np.asarray(values, dtype=float)
     shown = shown[np.isfinite(shown) & (shown > 0)]
     if not len(shown):
         return 0.1, 10.0
-    return float(shown.min()) / 1.6, float(shown.max()) * 1.6
+    lower, upper = (max(float(end), RESOLUTION) for end in (shown.min() / 1.6, shown.max()))
+    return lower, upper * 1.6
 
 
 def drawable(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
-    """Values on a logarithmic axis: zero lies on its lower edge, and what is infinite is not drawn."""
+    """Values on a logarithmic axis: what is below it, such as zero, lies on its edge. The infinite is not drawn."""
     return values.where(np.isfinite(values)).clip(lower=limits[0])
 
 
@@ -146,10 +165,14 @@ def lost(row: Any) -> str:
 
 
 def name_lost(axis: Axes, rows: pd.DataFrame) -> None:
-    """Write into a panel how many runs of which optimizer diverged or were out of time."""
-    text = "\n".join(f"{row.optimizer}: {lost(row)}" for row in rows.itertuples() if lost(row))
-    if text:
-        axis.text(0.03, 0.04, text, transform=axis.transAxes, fontsize=6, va="bottom")
+    """Write into a panel how many runs of which optimizer diverged or were out of time; of many, how many in all."""
+    told = [f"{row.optimizer}: {lost(row)}" for row in rows.itertuples() if lost(row)]
+    if len(told) > NAMED:
+        (all_of_them,) = rows[["n", *LOST]].sum().to_frame().T.itertuples()
+        told = [lost(all_of_them)]
+    if told:
+        text = axis.text(0.03, 0.04, "\n".join(told), transform=axis.transAxes, fontsize=6, va="bottom")
+        text.set_in_layout(False)
 
 
 def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, style.Line], **options: Any) -> None:
@@ -173,6 +196,43 @@ def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, styl
         **options,
     )
     axis.set(xlabel="", ylabel="")
+
+
+def thinned(rows: pd.DataFrame, line: Sequence[str]) -> pd.DataFrame:
+    """Rows of which each line, told by some columns, has at most POINTS: of stretches that are even in the logarithm of
+    the step, the first of all, the last of all, and those where the median is lowest and highest."""
+    if rows.empty or rows.groupby(list(line)).size().max() <= POINTS:
+        return rows
+    horizons = rows.groupby(list(line))["step"].transform("max")
+    stretch = np.floor(np.log1p(rows["step"]) / np.log1p(horizons) * (POINTS // 2 - 1)).rename("stretch")
+    stretch = stretch.clip(upper=POINTS // 2 - 2)
+    ordered = rows.assign(stretch=stretch).sort_values("median", kind="stable")
+    ends = [rows.drop_duplicates(line, keep=which).index for which in ("first", "last")]
+    extremes = [ordered.drop_duplicates([*line, "stretch"], keep=which).index for which in ("first", "last")]
+    return rows[rows.index.isin(np.concatenate([*ends, *extremes]))]
+
+
+def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line], limits: tuple[float, float]) -> None:
+    """The median of each optimizer as a line with a mark at its end, and a band from `lower` to `upper`."""
+    for optimizer, line in rows.groupby("optimizer", sort=False):
+        lower, upper = (line[end].clip(*limits) for end in ("lower", "upper"))
+        axis.fill_between(line[x], lower, upper, color=styles[optimizer].colour, alpha=0.16, linewidth=0)
+    medians = rows.assign(median=drawable(rows["median"], limits))
+    markers = {name: line.marker for name, line in styles.items()}
+    lines(axis, medians, x, "median", styles, markers=markers, markevery=[-1], markeredgewidth=0, clip_on=False)
+
+
+def along(axis: Axes, values: pd.Series) -> None:
+    """A logarithmic x axis for how far runs are, with a place for zero where it is among the values."""
+    above = values[values > 0]
+    first, last = (float(above.min()), float(above.max())) if len(above) else (1.0, 10.0)
+    decades = range(math.ceil(math.log10(first)), math.ceil(math.log10(max(10 * first, last))))
+    if len(above) == len(values):
+        logarithmic(axis, "x", (first, max(10 * first, last)))
+    else:
+        axis.set_xscale("symlog", linthresh=first, linscale=0.5)
+        axis.set_xticks([0, *(10.0**decade for decade in decades)])
+        axis.set_xlim(0)
 
 
 def all_lost(rows: pd.DataFrame) -> dict[str, int]:

@@ -1,0 +1,80 @@
+"""What drives runs: gradients and their noise along the run, a row for each batch size, a line for each optimizer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.lines import Line2D
+
+from thalweg.analysis.histories import LOST
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting import style
+from thalweg.reporting.figures import panels
+
+SIZES, NOISE = ("gradient_norm", "update_ratio"), ("gradient_noise_scale", "batch_gradient_variance")
+TITLES = {
+    "gradient_norm": "norm of a batch’s gradient",
+    "update_ratio": "norm of a step / norm of the weights",
+    "gradient_noise_scale": "gradient noise scale, in examples",
+    "batch_gradient_variance": "variance of a batch’s gradient",
+}
+CELL = ["batch_size", "optimizer", "schedule"]
+FALLING = ("gradient_norm", "batch_gradient_variance")
+"""They fall with the loss, so that the lower left corner is free for words."""
+
+BATCH_SIZE: dict[str, Any] = {"color": style.INK, "linestyle": (0, (1, 1)), "linewidth": 1}
+
+
+def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequence[str] = SIZES) -> panels.Drawing:
+    """A column for each quantity: the median over evaluation seeds with a band from the first to the third quartile.
+
+    Of each optimizer and batch size the cell is that of the table `scaling`. The noise scale is shown with the batch
+    size, for it says up to which one a larger batch gives a better step (McCandlish et al. 2018).
+    """
+    preferred = panels.read(tables, "scaling", problem)[CELL].drop_duplicates()
+    recorded = panels.read(tables, "diagnostics", problem)
+    recorded = recorded[recorded["quantity"].isin(quantities)].merge(preferred)
+    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), recorded["batch_size"])
+    styles = style.lines(experiment.optimizers)
+    figure, axes = panels.grid(len(batch_sizes), len(quantities), 1.75, sharey="col")
+    shown = panels.thinned(recorded, [*CELL, "quantity"])
+    for column, quantity in enumerate(quantities):
+        of_quantity = shown[shown["quantity"] == quantity]
+        limits = panels.positive_limits(of_quantity[["median", "lower"]].to_numpy())
+        for axis, batch_size in zip(axes[:, column], batch_sizes, strict=True):
+            panel = of_quantity[of_quantity["batch_size"] == batch_size]
+            panels.spreads(axis, panel, "step", styles, limits)
+            if quantity in FALLING:
+                panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
+            if quantity == "gradient_noise_scale":
+                axis.axhline(batch_size, **BATCH_SIZE)
+        panels.logarithmic(axes[0, column], "y", limits)
+    panels.along(axes[0, 0], shown["step"])
+    panels.name_columns(axes, [TITLES[quantity] for quantity in quantities])
+    for row, batch_size in zip(axes, batch_sizes, strict=True):
+        panels.name_row(row[-1], f"batch size {batch_size}")
+    for axis in axes[-1]:
+        axis.set_xlabel(panels.ALONG["step"])
+    scale = "gradient_noise_scale" in quantities
+    panels.legend(
+        figure, styles, "middle half of seeds", more=[Line2D([], [], label="batch size", **BATCH_SIZE)] * scale
+    )
+    final = recorded.drop_duplicates([*CELL, "quantity"], keep="last")
+    cells = final.drop_duplicates(CELL)
+    scales = final[final["quantity"] == "gradient_noise_scale"]
+    facts = {
+        "optimizers": len(styles),
+        "batch_sizes": [int(size) for size in batch_sizes],
+        "seeds": int(final["n"].max()) if len(final) else 0,
+        "runs": int(cells["n"].sum()),
+        "ends": [
+            {"quantity": name, **panels.extremes(final[final["quantity"] == name], "median", CELL)}
+            for name in quantities
+        ],
+        "cells": len(cells),
+        "noisier": int((scales["median"] > scales["batch_size"]).sum()),
+        "thinned": len(shown) < len(recorded),
+        **panels.all_lost(cells),
+    }
+    table = final[[*CELL, "quantity", "n", *LOST, "median", "lower", "upper"]]
+    return panels.Drawing(figure, recorded, table.sort_values("batch_size", kind="stable"), facts)
