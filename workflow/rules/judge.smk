@@ -20,4 +20,5 @@ rule judge:
         results=RESULTS,
     shell:
         "python -m thalweg.reporting.judge --experiment {params.experiment:q} --claims {params.claims:q}"
-        " --results {params.results}" + TO_LOG
+        " --results {params.results}"
+        f"{TO_LOG}"
