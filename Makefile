@@ -1,5 +1,6 @@
 # make report   install what is locked into .venv, run an experiment (EXPERIMENT=article) and render its report
 # make test     install, and pass the tests
+# make soak     pass the tests that take minutes
 # make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
 # make bench    speeds, measured in turn with what they are compared with (ROWS=job for one row); wants an idle machine,
 #               and 6 GB for PyTorch and JAX in .venv-bench
@@ -13,7 +14,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 BROWSER := tests/browser/node_modules/.package-lock.json
 
-.PHONY: report test lint bench lock
+.PHONY: report test soak lint bench lock
 
 report: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) --config experiment=$(EXPERIMENT)
@@ -21,6 +22,9 @@ report: $(INSTALLED)
 
 test: $(INSTALLED) $(BROWSER)
 	$(BIN)/pytest
+
+soak: $(INSTALLED)
+	$(BIN)/pytest -m soak
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

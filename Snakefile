@@ -14,8 +14,9 @@ from thalweg.progress import Job
 from thalweg.reporting import overview
 
 HERE = Path(os.path.relpath(workflow.basedir))
-NAME = str(config.get("experiment") or "article")
+NAME = str(config.get("experiment", "article") or "")
 try:
+    launch.check_settings(config)
     EXPERIMENT_FILE = str(find(HERE / "experiments", NAME))
     EXPERIMENT = load(Path(EXPERIMENT_FILE))
     PARTS = launch.parts(EXPERIMENT)
@@ -44,6 +45,14 @@ onstart:
     if "judge" in asked and not CLAIMS:
         sys.exit(
             "judge: which claims? Write --config claims=FILE, a YAML file with claims"
+        )
+    if RETRAINED and "retrain" not in asked:
+        sys.exit(
+            f"cell={CELL}: is of retrain alone; write snakemake … retrain --config …"
+        )
+    if CLAIMS and "judge" not in asked:
+        sys.exit(
+            f"claims={CLAIMS}: is of judge alone; write snakemake … judge --config …"
         )
     starting = [
         Job(stages[job.rule.name], job.wildcards.problem, job.wildcards.optimizer)

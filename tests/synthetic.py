@@ -293,6 +293,11 @@ def check_of(problem: str) -> dict[str, Any]:
         "description": f"What {problem} is <i>about</i>.\n\nA second paragraph & more.",
         "data": hashlib.sha256(problem.encode()).hexdigest(),
         "splits": {"train": split("train", examples), "validation": validation, "test": split("test", 2 * examples)},
+        "shared": [
+            {"splits": ["train", "validation"], "examples": examples}
+            if problem == "linear"
+            else {"splits": ["validation", "test"], "examples": 2}
+        ],
         "input_shape": [8, 8, 1] if problem in CLASSIFIERS else [1],
         "output_shape": [10] if problem in CLASSIFIERS else [1],
         "parameters": 2 if problem == "linear" else 4353,

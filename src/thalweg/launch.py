@@ -33,6 +33,8 @@ def parts(experiment: Experiment) -> dict[str, Any]:
             return read(*arguments, experiment.directory)
         except SyntaxError as error:
             mistakes.append(f"{key}: {error.filename}, line {error.lineno}: {error.msg}")
+        except (RecursionError, MemoryError):
+            mistakes.append(f"{key}: its source is nested too deeply")
         except (ImportError, OSError, ValueError) as error:
             mistakes.append(f"{key}: {error}")
         return None
@@ -53,6 +55,10 @@ def parts(experiment: Experiment) -> dict[str, Any]:
             for section in ("optimizers", "schedules")
         },
     }
+    try:
+        around = surroundings(experiment)
+    except OSError as error:
+        mistakes.append(f"{error.filename}: {error.strerror}; a problem may read what lies beside its experiment")
     if mistakes:
         raise ExperimentError(in_one_message(experiment.file, mistakes))
     return {
@@ -63,7 +69,7 @@ def parts(experiment: Experiment) -> dict[str, Any]:
         },
         "timing": [name for name, grid in experiment.problems.items() if grid.timing],
         "software": computing(),
-        "surroundings": surroundings(experiment),
+        "surroundings": around,
     }
 
 
@@ -88,6 +94,17 @@ def folder_digest(folder: Path) -> str:
     """Digest of the files in a folder, such as the report's templates, by their names and content."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return digest([[str(file.relative_to(folder)), _file_digest(file)] for file in files])
+
+
+SETTINGS = ("experiment", "cell", "claims")
+"""What a user may give with --config."""
+
+
+def check_settings(given: Iterable[str]) -> None:
+    """Raise ExperimentError for what is given with --config and is no setting."""
+    unknown = [f"{name}=: is no setting{nearest(name, SETTINGS)}" for name in given if name not in SETTINGS]
+    if unknown:
+        raise ExperimentError(f"--config {'; '.join(unknown)}; there are {', '.join(SETTINGS)}")
 
 
 CELL_FORM = f"--config cell={'/'.join(Cell._fields).upper()}, or less of it from the right for all cells that begin so"

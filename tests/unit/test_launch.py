@@ -36,3 +36,24 @@ def test_a_wrong_name_is_told_with_what_there_is(cell, message):
     assert message in told
     assert told.endswith(f"write {launch.CELL_FORM}")
     assert "--config cell=PROBLEM/OPTIMIZER/SCHEDULE/BATCH_SIZE" in launch.CELL_FORM
+
+
+def test_what_is_no_setting_is_told_with_what_there_is():
+    launch.check_settings(["experiment", "cell", "claims"])
+    with pytest.raises(ExperimentError) as raised:
+        launch.check_settings(["experimnt", "experiment", "x"])
+    assert str(raised.value) == (
+        "--config experimnt=: is no setting (did you mean experiment?); x=: is no setting; "
+        "there are experiment, cell, claims"
+    )
+
+
+def test_a_file_beside_the_experiment_that_cannot_be_read_is_named(monkeypatch):
+    def refuse(file):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(launch, "_file_digest", refuse)
+    with pytest.raises(
+        ExperimentError, match=r"smoke.yaml has 1 mistake; nothing was trained:\n .*: Permission denied; a p"
+    ):
+        launch.parts(SMOKE)

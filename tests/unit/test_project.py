@@ -47,6 +47,58 @@ def test_imports_run_downwards(part):
         assert not {name for name in found if name.split(".")[0] in ("tensorflow", "keras")}
 
 
+UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "code", "ctypes"}
+"""Modules that make code of data."""
+
+UNSAFE_CALLS = {
+    *("eval", "exec", "compile", "popen", "read_pickle", "to_pickle", "unsafe_load", "full_load", "load_model"),
+    *("load_weights", "enable_unsafe_deserialization", "model_from_json", "urlopen", "urlretrieve", "get_file"),
+}
+
+
+def unsafe(text):
+    """What makes code of data, or fetches something, in a Python source."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+            yield from (name for name in modules if name.split(".")[0] in UNSAFE | {"requests", "urllib", "http"})
+        elif isinstance(node, ast.Call):
+            owner = getattr(getattr(node.func, "value", None), "id", "")
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if (name in UNSAFE_CALLS and owner != "re") or (owner, name) in {("yaml", "load"), ("os", "system")}:
+                yield name
+            for keyword in node.keywords:
+                value = getattr(keyword.value, "value", None)
+                if (keyword.arg, value) in {("allow_pickle", True), ("shell", True), ("safe_mode", False)}:
+                    yield keyword.arg
+
+
+def test_nothing_makes_code_of_data_and_nothing_is_fetched():
+    files = [*SOURCE.rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
+    assert len(files) > 50
+    assert {str(file): found for file in files if (found := list(unsafe(file.read_text())))} == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle",
+        "from joblib import load",
+        "import urllib.request",
+        "np.load(file, allow_pickle=True)",
+        "keras.models.load_model(file)",
+        "keras.saving.load(file, safe_mode=False)",
+        "yaml.load(text)",
+        "yaml.unsafe_load(text)",
+        "pd.read_pickle(file)",
+        "eval(text)",
+        "subprocess.run(text, shell=True)",
+    ],
+)
+def test_what_makes_code_of_data_would_be_found(text):
+    assert list(unsafe(text))
+
+
 def test_every_part_has_its_directions():
     there = {
         path.stem for path in (SOURCE / "thalweg").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()

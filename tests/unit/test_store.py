@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from thalweg import store
 
@@ -43,6 +45,28 @@ def test_every_flipped_bit_is_found(tmp_path):
         flipped[bit // 8] ^= 1 << bit % 8
         file.write_bytes(flipped)
         assert store.read_run(tmp_path, DIGEST) is None
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.none() | st.integers(-(2**63), 2**63)
+records = st.dictionaries(st.text(), st.text() | numbers | st.dictionaries(st.text(), st.lists(numbers)), max_size=5)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(records, st.data())
+def test_whatever_is_written_comes_back_and_whatever_is_damaged_is_found(tmp_path_factory, record, data):
+    """Of 200 records each whole, with five random bits flipped one by one, and cut short."""
+    folder = tmp_path_factory.getbasetemp() / "records"
+    store.write_run(folder, DIGEST, record)
+    file = store.run_file(folder, DIGEST)
+    whole = file.read_bytes()
+    assert store.read_run(folder, DIGEST) == record
+    for bit in data.draw(st.lists(st.integers(0, 8 * len(whole) - 1), min_size=5, max_size=5)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        assert store.read_run(folder, DIGEST) is None
+    file.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    assert store.read_run(folder, DIGEST) is None
 
 
 def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path):

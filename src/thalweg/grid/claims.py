@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from thalweg.grid import search
+
 AXES = ("problem", "optimizer", "schedule", "batch_size", "learning_rate")
 """What a cell is named by, with its peak learning rate."""
 
@@ -151,7 +153,7 @@ def _level(axis: str, value: Any) -> Level:
     if axis == "batch_size":
         fits = isinstance(value, int) and not isinstance(value, bool) and value > 0
     elif axis == "learning_rate":
-        fits = value == TUNED or (_is_number(value) and 0 < value < math.inf)
+        fits = value == TUNED or (search.is_number(value) and 0 < value <= search.LARGEST)
     else:
         fits = isinstance(value, str)
     if not fits:
@@ -221,10 +223,6 @@ def _number(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text!r} is no number")
     return number
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Claim(BaseModel):

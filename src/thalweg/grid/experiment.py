@@ -44,10 +44,11 @@ def lattice(low: float, high: float) -> tuple[float, ...]:
 
 def _read_rates(value: Any) -> Any:
     """A range such as `1e-3 .. 1` becomes the lattice points in it; a list stays as it is."""
-    if isinstance(value, int | float):
-        raise ValueError(f"write a list of rates, [{value}], or a range, as in 1e-3 .. 1")
-    if not isinstance(value, str):
+    if isinstance(value, list):
         return value
+    if not isinstance(value, str):
+        one = value if search.is_number(value) else 0.1
+        raise ValueError(f"write a list of rates, as in [{one}], or a range, as in 1e-3 .. 1, not {value!r}")
     low, high = search.ends(value)
     if not 0 < low <= high < math.inf:
         raise ValueError(f"{value!r} is not a range of positive rates, as in 1e-3 .. 1")
@@ -59,8 +60,10 @@ def _read_rates(value: Any) -> Any:
 
 def _read_seeds(first: int) -> BeforeValidator:
     def read(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, list):
             return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"write a count of seeds, as in 3, or a list of whole numbers, not {value!r}")
         if not 1 <= value < FIRST_EVALUATION_SEED:
             raise ValueError(f"a count of seeds lies between 1 and {FIRST_EVALUATION_SEED - 1}, not {value}")
         return tuple(range(first, first + value))
@@ -82,7 +85,7 @@ def _plain(value: Any) -> Any:
     for one in _listed(value):
         if not isinstance(one, bool | int | float | str | None):
             raise ValueError(f"must be a number, a text, true, false or a list of those, not {one!r}")
-        if isinstance(one, float) and not math.isfinite(one):
+        if search.is_number(one) and not search.is_finite(one):
             raise ValueError(f"must be finite, not {one}")
     return value
 
@@ -91,15 +94,24 @@ def _read_length(value: Any) -> Any:
     """A length of some steps: a count of them, or a text with its unit."""
     text = f"{value} steps" if isinstance(value, int) and not isinstance(value, bool) else value
     match = _LENGTH.fullmatch(text) if isinstance(text, str) else None
-    if value is not None and not (match and float(match[1]) > 0):
+    if value is not None and not (match and 0 < float(match[1]) < LONGEST):
         raise ValueError(f"{value!r} is no length; write 5 epochs, 100 steps or 10 % (of the horizon)")
     return text
 
 
+def _in_single_precision(rate: float) -> float:
+    if not search.SMALLEST <= rate <= search.LARGEST:
+        raise ValueError(f"must be between {search.SMALLEST:g} and {search.LARGEST:g}, as single precision holds it")
+    return rate
+
+
+LONGEST = 2**31
+"""Nothing that is counted or lasts is so long: steps and seconds are kept in 32 bits."""
+
 Argument = Annotated[Any, AfterValidator(_plain)]
-Count = Annotated[int, Field(strict=True, gt=0)]
+Count = Annotated[int, Field(strict=True, gt=0, lt=LONGEST)]
 Switch = Annotated[bool, Field(strict=True)]
-LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), AfterValidator(_in_single_precision)]
 LearningRates = Annotated[
     tuple[LearningRate, ...],
     BeforeValidator(_read_rates),
@@ -145,7 +157,7 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600}
 def _read_duration(value: Any) -> Any:
     """A time such as `90 seconds`, `10 minutes` or `2 hours`, in seconds."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(second|minute|hour)s?\s*", value) if isinstance(value, str) else None
-    if value is not None and not (match and float(match[1]) > 0):
+    if value is not None and not (match and 0 < float(match[1]) < LONGEST):
         raise ValueError(f"{value!r} is no time; write 90 seconds, 10 minutes or 2 hours")
     return float(match[1]) * _UNITS[match[2]] if match else None
 
@@ -157,8 +169,9 @@ class ProblemGrid(_Section):
     epochs: Count
     drop_remainder: Switch = False
     data_order: Literal["reshuffled", "fixed"] = "reshuffled"
-    evaluation_points: Annotated[int, Field(strict=True, ge=2)] = 40
-    record: tuple[Literal["gradient_noise", "weights"], ...] = ()
+    evaluation_points: Annotated[int, Field(strict=True, ge=2, le=10_000)] = 40
+    shared_examples: Switch = False
+    record: Annotated[tuple[Literal["gradient_noise", "weights"], ...], AfterValidator(_unique)] = ()
     target: Annotated[Target | None, BeforeValidator(_read_target)] = None
     end_at_target: Switch = False
     time_limit: Annotated[float | None, BeforeValidator(_read_duration)] = None
@@ -196,7 +209,7 @@ class Search(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Space]
-    trials: Count
+    trials: Annotated[int, Field(strict=True, gt=0, le=10_000)]
     learning_rate: Space
 
     @model_validator(mode="before")
@@ -210,6 +223,8 @@ class Search(BaseModel):
     def _rates_are_positive(self) -> "Search":
         if self.learning_rate.lowest <= 0:
             raise ValueError(f"learning_rate: should be greater than 0, not {self.learning_rate}")
+        for end in (self.learning_rate.lowest, self.learning_rate.highest):
+            _in_single_precision(end)
         return self
 
     @property
@@ -331,7 +346,7 @@ class Experiment(_Section):
 
     name: Name
     directory: Path
-    title: str
+    title: Annotated[str, Field(min_length=1)]
     description: str = ""
     problems: Annotated[dict[Name, ProblemGrid], Field(min_length=1)]
     optimizers: Annotated[dict[Name, Optimizer], Field(min_length=1)]
@@ -365,7 +380,7 @@ def load(path: Path) -> Experiment:
     document, lines = _read(path, "title, problems, optimizers, …")
     mistakes: list[tuple[int, str]] = []
     for key in sorted({"name", "directory"} & document.keys()):
-        mistakes.append((lines[(key,)], f"{key}: is not a key; the experiment is named by its file"))
+        mistakes.append((_line((key,), lines), f"{key}: is not a key; the experiment is named by its file"))
     return _checked(path, path, document, lines, mistakes)
 
 
@@ -378,8 +393,8 @@ def with_claims(path: Path, claims: Path) -> Experiment:
     document, _ = _read(path, "title, problems, optimizers, …")
     others, lines = _read(claims, "claims")
     mistakes = [
-        (lines[(key,)], f"{key}: is not a key here; a file of claims has claims alone")
-        for key in sorted(others.keys() - {"claims"})
+        (_line((key,), lines), f"{key}: is not a key here; a file of claims has claims alone")
+        for key in sorted(map(str, others.keys() - {"claims"}))
     ]
     if not others.get("claims"):
         mistakes.append((1, "claims: is missing; write at least one claim"))
@@ -410,9 +425,9 @@ def _checked(
     try:
         experiment = Experiment.model_validate({**document, "name": path.stem, "directory": path.parent})
     except ValidationError as error:
-        mistakes += [_mistake(details, lines) for details in error.errors(include_url=False)]
+        mistakes += [_mistake(details, lines) for details in error.errors(include_url=False) if not _follows(details)]
     else:
-        mistakes += [(_line(where, lines), f"{_key(where)}: {text}") for where, text in _dangling(experiment)]
+        mistakes += [(_line(where, lines), f"{yaml_file.key(where)}: {text}") for where, text in _dangling(experiment)]
     if mistakes:
         raise ExperimentError(_message(told, sorted(set(mistakes))))
     return experiment
@@ -424,7 +439,7 @@ _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(steps?|epochs?|%)\s*")
 def parse_length(text: str, name: str) -> tuple[float, str]:
     """Split `25 epochs`, `100 steps` or `10 %` (of the horizon) into amount and unit: epoch, step or %."""
     match = _LENGTH.fullmatch(text)
-    if not match or float(match[1]) < 0:
+    if not match or float(match[1]) >= LONGEST:
         raise ValueError(f"{name}: {text!r} is no length; write 25 epochs, 100 steps or 10 % (of the horizon)")
     return float(match[1]), match[2].rstrip("s")
 
@@ -504,6 +519,20 @@ def _is_untimed(experiment: Experiment, problem: str) -> bool:
     return problem in experiment.problems and not experiment.problems[problem].timing
 
 
+def _follows(details: Any) -> bool:
+    """Whether an error only says that nothing is left where all that stood there was wrong."""
+    return details["type"] == "too_short" and bool(details["input"])
+
+
+_WANTED = {
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "tuple_type": "must be a list",
+    "string_too_short": "must not be empty",
+}
+"""What pydantic says in Python's terms."""
+
+
 def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, str]:
     """One pydantic error as (line, message)."""
     location = tuple(part for part in details["loc"] if part != "[key]")
@@ -520,11 +549,14 @@ def _mistake(details: Any, lines: dict[yaml_file.Location, int]) -> tuple[int, s
         text = f"{given!r} is no class; write a class of Keras, or module:Class"
     elif kind == "string_pattern_mismatch":
         text = _OF_NAMES
-    elif kind == "string_type" and details["loc"][-1] == "[key]":
-        location, text = section, f"YAML reads a name here as {given}; put it in quotes"
+    elif kind == "invalid_key" or (kind == "string_type" and details["loc"][-1] == "[key]"):
+        name = last if kind == "invalid_key" else given
+        location, text = section, f"YAML reads a name here as {name}; put it in quotes"
+    elif kind == "too_short":
+        text = "is empty; write at least one entry"
     else:
-        text = f"{details['msg'].replace('Input should be', 'should be')}, not {given!r}"[:300]
-    key = _key(location)
+        text = f"{_WANTED.get(kind, details['msg'].replace('Input should be', 'should be'))}, not {given!r}"
+    key = yaml_file.key(location)
     # What begins with a key of its own section is to be found on that key's line.
     at = (*location, *text.partition(":")[0].split("."))
     return _line(at, lines), f"{key}: {text}" if key else text
@@ -547,13 +579,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def plain(error: Exception) -> str:
+def plain(error: BaseException) -> str:
     """What an error says, on one line; its kind where it says nothing."""
     return " ".join(str(error).split())[:500] or type(error).__name__
-
-
-def _key(location: Iterable[str | int]) -> str:
-    return ".".join(map(str, location))
 
 
 def _line(location: yaml_file.Location, lines: dict[yaml_file.Location, int]) -> int:
@@ -566,7 +594,18 @@ def _message(path: Path, mistakes: list[tuple[int, str]]) -> str:
     return in_one_message(path, [f"line {line}: {text}" for line, text in mistakes])
 
 
+MOST = 20
+"""How many mistakes are told at once: with the heading they fill a screen."""
+
+
 def in_one_message(path: Path, mistakes: list[str]) -> str:
-    """What is wrong with an experiment, all of it, for the terminal."""
+    """What is wrong with an experiment, all of it that a screen holds, for the terminal."""
     heading = f"{path} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}; nothing was trained:"
-    return "\n".join([heading, *(f"  {mistake}" for mistake in mistakes)])
+    rest = [f"and {len(mistakes) - MOST:,} more"] if len(mistakes) > MOST else []
+    return "\n".join([heading, *(f"  {_brief(mistake)}" for mistake in [*mistakes[:MOST], *rest])])
+
+
+def _brief(text: str) -> str:
+    """A text on one line without its middle, if it is long: what is wrong stands before that, what is right after."""
+    line = " ".join(text.split())
+    return line if len(line) <= 600 else f"{line[:250]} … {line[-340:]}"

@@ -7,11 +7,16 @@ there, and one more hyperparameter moves no other's draws.
 import hashlib
 import math
 import re
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 _HOW = "write a range, as in 1e-4 .. 1e-1, one minus a range, as in 1 - (1e-2 .. 3e-1), or a list of numbers"
+
+
+SMALLEST, LARGEST = 1e-37, 1e38
+"""The range of the positive numbers that single precision, in which runs are trained, holds in full."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,10 @@ class LogUniform:
     @property
     def lowest(self) -> float:
         return 1 - self.high if self.one_minus else self.low
+
+    @property
+    def highest(self) -> float:
+        return 1 - self.low if self.one_minus else self.high
 
     def at(self, share: float) -> float:
         """The value below which that share of the draws lies. The draw has six digits, so that text holds it whole."""
@@ -45,6 +54,10 @@ class OneOf:
     @property
     def lowest(self) -> float:
         return min(self.values)
+
+    @property
+    def highest(self) -> float:
+        return max(self.values)
 
     def at(self, share: float) -> float:
         return self.values[int(share * len(self.values))]
@@ -87,9 +100,18 @@ def ends(text: str) -> tuple[float, float]:
         return math.nan, math.nan
 
 
+def is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_finite(number: int | float) -> bool:
+    """Whether a number is one that a float can hold; of a whole number math.isfinite cannot tell."""
+    return -sys.float_info.max <= number <= sys.float_info.max
+
+
 def _one_of(values: list[Any]) -> OneOf:
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not is_number(value) or not is_finite(value):
             raise ValueError(f"must be a list of numbers, not of {value!r}")
     if not values:
         raise ValueError("must hold at least one number")

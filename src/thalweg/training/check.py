@@ -161,7 +161,7 @@ def is_callback(class_name: str | None) -> bool:
 
     try:
         found = find_class(class_name, keras.callbacks) if class_name else None
-    except (AttributeError, ImportError):
+    except (Exception, SystemExit):  # where it cannot be had at all, `named_class` says so
         return False
     return isinstance(found, type) and issubclass(found, keras.callbacks.Callback)
 
@@ -176,7 +176,7 @@ def named_class(named: Any, library: Any, base: type, also: set[str]) -> tuple[A
     name = named.class_name
     try:
         found = find_class(name, library)
-    except (AttributeError, ImportError) as error:
+    except (Exception, SystemExit) as error:  # a user's module runs as it is imported, and may raise what it likes
         if ":" in name:
             return None, [f"class: {name} cannot be imported: {plain(error)}"]
         there = [other for other in dir(library) if isinstance(getattr(library, other), type)]

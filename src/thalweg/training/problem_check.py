@@ -4,9 +4,12 @@ Everything is tried as training will do it, on an untrained model, so that a mis
 """
 
 import hashlib
+import re
 import traceback
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from itertools import combinations, islice
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +18,7 @@ import tensorflow as tf
 
 from thalweg.grid.experiment import Experiment, ProblemGrid, nearest, plain
 from thalweg.grid.identity import digest
+from thalweg.grid.runs import Horizon
 from thalweg.training import evaluation, records, steps
 from thalweg.training import problem as problems
 from thalweg.training.loop import each_lane
@@ -35,7 +39,7 @@ def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
         if not isinstance(problem, Problem):
             raise TypeError(f"problem() must return a thalweg.training.problem.Problem, not {type(problem).__name__}")
         again, _ = problems.load(experiment.directory, name)
-        found["mistakes"] += [f"{file}: {mistake}" for mistake in data_mistakes(problem)]
+        found["mistakes"] += [f"{file}: {mistake}" for mistake in [*field_mistakes(problem), *data_mistakes(problem)]]
         if not found["mistakes"] and problems.data_digest(problem) != problems.data_digest(again):
             found["mistakes"].append(f"{file}: problem() makes other data at each call; give what draws them a seed")
         if not found["mistakes"]:
@@ -44,26 +48,59 @@ def check_problem(experiment: Experiment, name: str) -> dict[str, Any]:
         if not found["mistakes"]:
             found |= {"description": description, **facts(problem)}
             found["mistakes"] += grid_mistakes(experiment, name, problem)
-    except Exception as error:  # a problem file is the user's own code: whatever it raises is reported, with its line
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+            if not grid.shared_examples:
+                found["mistakes"] += overlap_mistakes(name, found["splits"], found["shared"])
+    # A problem file is the user's own code: whatever it raises is reported, with its line.
+    except (Exception, SystemExit) as error:
+        places: list[tuple[Any, Any]] = [
+            (frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        places += [(error.filename, error.lineno)] if isinstance(error, SyntaxError) else []
+        # Python names a module's file from the root, whatever the folder is called here.
+        lines = [line for name, line in places if name and Path(name) == file.absolute()]
         where = f"{file}, line {lines[-1]}" if lines else str(file)
-        found["mistakes"].append(f"{where}: {type(error).__name__}: {plain(error)}")
+        found["mistakes"].append(f"{where}: {type(error).__name__}: {plain(error)}{_nearest_field(error)}")
     return found
+
+
+def _nearest_field(error: BaseException) -> str:
+    """The field of a Problem that a misspelt one was to be."""
+    unknown = re.search(r"Problem\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    return nearest(unknown[1], [field.name for field in fields(Problem)]) if unknown else ""
 
 
 MOST = 5
 """How many mistakes of one split are told."""
 
+MOST_STEPS = 100_000_000
+"""Of a run: the rates of all its steps are held in memory."""
+
+FEW = 0.01
+"""The share of a split that may be in another one: real data hold some examples twice."""
+
+
+def field_mistakes(problem: Problem) -> Iterator[str]:
+    """What stands in a field of the problem that is not of its kind."""
+    if not callable(problem.model) or isinstance(problem.model, keras.Model):
+        yield f"model must be a function that builds the model anew, not {type(problem.model).__name__}; write lambda:"
+    for field in ("metrics", "weighted_metrics"):
+        given = getattr(problem, field)
+        if not isinstance(given, Mapping):
+            yield f"{field} must be a dict of metrics by name, as in {{'error': 'mae'}}, not {type(given).__name__}"
+    if not isinstance(problem.probe, Split | None):
+        yield f"probe must be a Split, not {type(problem.probe).__name__}"
+
 
 def data_mistakes(problem: Problem) -> Iterator[str]:
-    for split_name, split in {**problem.splits, **({"probe": problem.probe} if problem.probe else {})}.items():
+    probe = {"probe": problem.probe} if isinstance(problem.probe, Split) else {}
+    for split_name, split in {**problem.splits, **probe}.items():
         if isinstance(split, Source):
             yield from (f"{split_name}: {mistake}" for mistake in islice(source_mistakes(split), MOST))
         elif not isinstance(split, Split):
             yield f"{split_name} must be a Split or a Source, not {type(split).__name__}"
         else:
             yield from (f"{split_name}.{mistake}" for mistake in islice(split_mistakes(split), MOST))
-    if problem.probe and not isinstance(problem.probe.x, np.ndarray):
+    if probe and not isinstance(probe["probe"].x, np.ndarray):
         yield "probe.x must be one array"
 
 
@@ -114,6 +151,9 @@ def grid_mistakes(experiment: Experiment, name: str, problem: Problem) -> Iterat
     for key, size in sizes:
         if size > examples:
             yield f"{key}: {size} is more than the {examples} training examples of {name}"
+        steps_of_run = Horizon(examples, size, grid.epochs, grid.drop_remainder).steps
+        if steps_of_run > MOST_STEPS:
+            yield f"{key}: {size} makes {steps_of_run:,} steps; at most {MOST_STEPS:,} can be trained"
     columns = records.measured_columns(problem)
     if grid.target and grid.target.column not in columns:
         yield (
@@ -133,6 +173,39 @@ def grid_mistakes(experiment: Experiment, name: str, problem: Problem) -> Iterat
             yield f"problems.{name}.data_order: the order of a Source is its own; leave data_order out"
         if "gradient_noise" in grid.record:
             yield f"problems.{name}.record: gradient_noise needs the training data in memory; they are a Source"
+
+
+def overlap_mistakes(name: str, splits: dict[str, Any], overlaps: list[dict[str, Any]]) -> Iterator[str]:
+    """Splits that share more than a FEW examples: then nobody knows what the later one says. Splits that are the same
+    as a whole are taken to be meant: so it is where a source has no other data, and the report says it."""
+    for overlap in overlaps:
+        (first, second), count = overlap["splits"], overlap["examples"]
+        examples = splits[second]["examples"]
+        if count > FEW * examples and splits[first]["digest"] != splits[second]["digest"]:
+            yield (
+                f"problems.{name}: {count} of the {examples} examples of {second} are in {first} too; draw the splits "
+                f"apart, or write shared_examples: true if that is meant"
+            )
+
+
+def shared(problem: Problem) -> list[dict[str, Any]]:
+    """The splits that have examples in common, inputs and targets equal to the bit, and how many of the later one."""
+    rows = {name: row_digests(split) for name, split in problem.splits.items()}
+    known = {name: set(of_split) for name, of_split in rows.items()}
+    counts = {
+        (first, second): sum(row in known[first] for row in rows[second]) for first, second in combinations(rows, 2)
+    }
+    return [{"splits": list(pair), "examples": count} for pair, count in counts.items() if count]
+
+
+def row_digests(split: Split | Source) -> list[bytes]:
+    """A digest of each example's inputs and target."""
+    digests = []
+    for piece in pieces(split):
+        columns = [np.asarray(array) for name, array in piece.arrays.items() if name != "weights"]
+        for example in zip(*columns, strict=True):
+            digests.append(hashlib.blake2b(b"".join(part.tobytes() for part in example), digest_size=16).digest())
+    return digests
 
 
 def model_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
@@ -157,18 +230,16 @@ def model_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
             yield f"metrics: {name!r} is no name for a metric; letters, digits and underscores, and not loss"
     for name in problem.metrics.keys() & problem.weighted_metrics.keys():
         yield f"metrics: {name} is also among weighted_metrics; give one of them another name"
-    tried = False
+    told: dict[str, list[str]] = {}
     for split_name, split in problem.splits.items():
-        try:
-            yield from (f"{split_name}: {mistake}" for mistake in evaluation_mistakes(problem, model, loss, split))
-            tried = True
-        except Exception as error:  # Keras and TensorFlow raise what they like; the message is what matters
-            yield f"{split_name}: {type(error).__name__}: {plain(error)}"
+        for mistake in dict.fromkeys(evaluation_mistakes(problem, model, loss, split)):
+            told.setdefault(mistake, []).append(split_name)
+    yield from (f"{', '.join(splits)}: {mistake}" for mistake, splits in told.items())
     if problem.probe is not None:
         predicted = int(np.size(model(problem.probe.x)))
         if predicted != problem.probe.y.size:
             yield f"probe: has {problem.probe.y.size} targets for {predicted} predicted values"
-    if tried and model.trainable_variables:
+    if not told and model.trainable_variables:
         drawn = [*drawing_mistakes(problem)]
         yield from drawn or compilation_mistakes(problem, grid)
 
@@ -211,19 +282,22 @@ def own_ways(model: keras.Model) -> Iterator[str]:
 
 
 def evaluation_mistakes(problem: Problem, model: Any, loss: Any, split: Split | Source) -> Iterator[str]:
-    for piece in pieces(split):
-        predictions = model(piece.x, training=False) if model._call_has_training_arg else model(piece.x)
-        value = loss(piece.y, predictions, piece.weights)
-        if value.shape.rank:
-            yield f"the loss of a batch must be one number, not of shape {tuple(value.shape)}"
-            return
-        if not np.isfinite(value):
-            name = loss_name(problem)
-            yield f"the loss at the initial weights is {float(value)}; are the targets such as {name} takes?"
-            return
-        for name, metric in evaluation.metrics_of(problem, predictions, piece.y).items():
-            if metric.result().shape.rank:
-                yield f"metrics: {name} must give one number, not of shape {tuple(metric.result().shape)}"
+    try:
+        for piece in pieces(split):
+            predictions = model(piece.x, training=False) if model._call_has_training_arg else model(piece.x)
+            value = loss(piece.y, predictions, piece.weights)
+            if value.shape.rank:
+                yield f"the loss of a batch must be one number, not of shape {tuple(value.shape)}"
+                return
+            if not np.isfinite(value):
+                name = loss_name(problem)
+                yield f"the loss at the initial weights is {float(value)}; are the targets such as {name} takes?"
+                return
+            for name, metric in evaluation.metrics_of(problem, predictions, piece.y).items():
+                if metric.result().shape.rank:
+                    yield f"metrics: {name} must give one number, not of shape {tuple(metric.result().shape)}"
+    except Exception as error:  # Keras and TensorFlow raise what they like; the message is what matters
+        yield f"{type(error).__name__}: {plain(error)}"
 
 
 def compilation_mistakes(problem: Problem, grid: ProblemGrid) -> Iterator[str]:
@@ -323,6 +397,7 @@ def facts(problem: Problem) -> dict[str, Any]:
     inputs = [list(x.shape[1:]) for x in tf.nest.flatten(examples.x)]
     return {
         "data": problems.data_digest(problem),
+        "shared": shared(problem),
         "model": model_digest(problem),
         "splits": splits,
         "probe": probe,

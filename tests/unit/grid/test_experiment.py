@@ -144,7 +144,10 @@ def test_the_lattice_is_half_decades():
             "line 3: problems.linear.data_order: should be 'reshuffled' or",
         ),
         (("momentum: 0.9", "momentum: {a: 1}"), "line 5: optimizers.sgd.momentum: must be a number, a text, true, fa"),
-        (("1e-3 .. 1", "0.01"), "line 5: optimizers.sgd.learning_rates: write a list of rates, [0.01], or a range"),
+        (
+            ("1e-3 .. 1", "0.01"),
+            "line 5: optimizers.sgd.learning_rates: write a list of rates, as in [0.01], or a range",
+        ),
         (("constant: {}", "no: {}"), "line 14: schedules: YAML reads a name here as False; put it in quotes"),
         (("title: An experiment", "title: &x [*x]"), "line 1: is nested too deeply, or within itself"),
         (("[1, 6]", "[]"), "line 3: problems.linear.batch_sizes: "),
@@ -199,7 +202,159 @@ def test_the_lattice_is_half_decades():
         (("tuning: 3", "tuning: [1, 1003]"), "line 19: seeds: 1003 is both a tuning and an evaluation seed"),
         (("problem: linear", "problem: liner"), "reproductions.snippet.problem: 'liner' is not among the problems"),
         (("schedules:", "schedules: ]"), "line 14: is not valid YAML"),
-        (("title: An", "title: !!python/object:os.system An"), "is not valid YAML: could not determine a constructor"),
+        (
+            ("title: An", "title: !!python/object:os.system An"),
+            "line 1: is not valid YAML: the tag 'tag:yaml.org,2002:py",
+        ),
+        (
+            ("An experiment", "!!python/object/apply:os.system ['true']"),
+            "makes what an experiment cannot hold; leave it o",
+        ),
+        (
+            ("An experiment", "!mine x"),
+            "line 1: is not valid YAML: the tag '!mine' makes what an experiment cannot hold",
+        ),
+        (("[1, 6]", "!!set {1, 6}"), "line 3: is not valid YAML: the tag 'tag:yaml.org,2002:set'"),
+        (("epochs: 5", 'epochs: !!int ""'), "line 1: is not valid YAML: "),
+        (("epochs: 5", "epochs: 1:30"), "line 3: problems.linear.epochs: should be a valid integer, not '1:30'"),
+        (("epochs: 5", "epochs: 010"), "line 3: problems.linear.epochs: should be a valid integer, not '010'"),
+        (("epochs: 5", "epochs: 5.0"), "line 3: problems.linear.epochs: should be a valid integer, not 5.0"),
+        (("epochs: 5", "epochs: .inf"), "line 3: problems.linear.epochs: should be a valid integer, not inf"),
+        (
+            ("epochs: 5", "epochs: 99999999999"),
+            "line 3: problems.linear.epochs: should be less than 2147483648, not 99999",
+        ),
+        (("epochs: 5", "epochs: " + "9" * 5000), "line 3: problems.linear.epochs: should be a valid integer, not '999"),
+        (
+            ("epochs: 5", "epochs: 5, evaluation_points: 1"),
+            "evaluation_points: should be greater than or equal to 2, not 1",
+        ),
+        (("epochs: 5", "epochs: 5, evaluation_points: 1000000"), "should be less than or equal to 10000, not 1000000"),
+        (("epochs: 5", "epochs: 5, shared_examples: maybe"), "shared_examples: should be a valid boolean, not 'maybe'"),
+        (("epochs: 5", "epochs: 5, record: [weights, weights]"), "record: weights stands more than once"),
+        (("epochs: 5", "epochs: 5, record: weights"), "line 3: problems.linear.record: must be a list, not 'weights'"),
+        (
+            ("epochs: 5", "epochs: 5, device: tpu"),
+            "line 3: problems.linear.device: should be 'auto', 'cpu' or 'gpu', not 't",
+        ),
+        (
+            ("epochs: 5", "epochs: 5, precision: float16"),
+            "precision: should be 'float32' or 'mixed_bfloat16', not 'float1",
+        ),
+        (("epochs: 5", "epochs: 5, time_limit: " + "9" * 400 + " hours"), "problems.linear.time_limit: '99999"),
+        (
+            ("epochs: 5", "epochs: 5, target: test_loss <= 1e999"),
+            "problems.linear.target: 'test_loss <= 1e999' is no tar",
+        ),
+        (("epochs: 5", "epochs: 5, threads: -1"), "line 3: problems.linear.threads: should be greater than 0, not -1"),
+        (
+            ("{batch_sizes: [1, 6], epochs: 5}", "5"),
+            "line 3: problems.linear: must be a mapping of keys to values, not 5",
+        ),
+        (("[1, 6]", "6"), "line 3: problems.linear.batch_sizes: must be a list, not 6"),
+        (("[1, 6]", "[0, 6]"), "line 3: problems.linear.batch_sizes.0: should be greater than 0, not 0"),
+        (("[1, 6]", "[1.5, 6]"), "line 3: problems.linear.batch_sizes.0: should be a valid integer, not 1.5"),
+        (("[1, 6]", "[]"), "line 3: problems.linear.batch_sizes: is empty; write at least one entry"),
+        (("1e-3 .. 1", "[]"), "line 5: optimizers.sgd.learning_rates: is empty; write at least one entry"),
+        (("1e-3 .. 1", "[true]"), "line 5: optimizers.sgd.learning_rates.0: should be a valid number, not True"),
+        (("1e-3 .. 1", "['0.1']"), "line 5: optimizers.sgd.learning_rates.0: should be a valid number, not '0.1'"),
+        (("1e-3 .. 1", "[.inf]"), "line 5: optimizers.sgd.learning_rates.0: should be a finite number, not inf"),
+        (("1e-3 .. 1", "[1e-50]"), "learning_rates.0: must be between 1e-37 and 1e+38, as single precision holds it"),
+        (("1e-3 .. 1", "[1e300]"), "learning_rates.0: must be between 1e-37 and 1e+38, as single precision holds it"),
+        (
+            ("1e-3 .. 1", "1e-3 .. inf"),
+            "learning_rates: '1e-3 .. inf' is not a range of positive rates, as in 1e-3 .. 1",
+        ),
+        (("1e-3 .. 1", "true"), "write a list of rates, as in [0.1], or a range, as in 1e-3 .. 1, not True"),
+        (("1e-3 .. 1", "null"), "write a list of rates, as in [0.1], or a range, as in 1e-3 .. 1, not None"),
+        (("1e-3 .. 1", "{a: 1}"), "write a list of rates, as in [0.1], or a range, as in 1e-3 .. 1, not {'a': 1}"),
+        (("momentum: 0.9", "momentum: .nan"), "line 5: optimizers.sgd.momentum: must be finite, not nan"),
+        (("momentum: 0.9", "momentum: 1e999"), "line 5: optimizers.sgd.momentum: must be finite, not inf"),
+        (("momentum: 0.9", "5: 0.9"), "line 5: optimizers.sgd: YAML reads a name here as 5; put it in quotes"),
+        (("class: SGD, ", ""), "line 5: optimizers.sgd: class is missing"),
+        (("class: SGD", "class: 5"), "line 5: optimizers.sgd.class: should be a valid string, not 5"),
+        (
+            ("class: SGD", 'class: "SGD\\n"'),
+            r"line 5: optimizers.sgd.class: 'SGD\n' is no class; write a class of Keras",
+        ),
+        (
+            ("class: SGD", 'class: "../mine:SGD"'),
+            "optimizers.sgd.class: '../mine:SGD' is no class; write a class of Keras",
+        ),
+        (("trials: 20", "trials: 1000000000"), "search.trials: should be less than or equal to 10000, not 1000000000"),
+        (
+            ("1e-4 .. 1e-1", "1e-300 .. 1"),
+            "optimizers.adam.search: must be between 1e-37 and 1e+38, as single precisio",
+        ),
+        (("[1e-8, 1e-3, 1]", "!!int " + "9" * 400), "line 13: optimizers.adam.search.epsilon: write a range"),
+        (("[1e-8, 1e-3, 1]", "[!!int " + "9" * 400 + "]"), "optimizers.adam.search.epsilon: must be a list of numbers"),
+        (("warmup: 5 epochs", "warmup: " + "9" * 400 + " epochs"), "line 16: schedules.warm.warmup: '999999"),
+        (
+            ("25 epochs", "99999999999 epochs"),
+            "line 18: schedules.staircase: decay_steps: '99999999999 epochs' is no leng",
+        ),
+        (
+            ("25 epochs", "-1 epochs"),
+            "line 18: schedules.staircase: decay_steps: '-1 epochs' is no length; write 25 epo",
+        ),
+        (("96e-2", "fast"), "line 18: schedules.staircase: decay_rate: must be a number, not 'fast'; only steps and b"),
+        (("constant: {}", "constant: 5"), "line 15: schedules.constant: must be a mapping of keys to values, not 5"),
+        (("tuning: 3", "tuning: -3"), "line 19: seeds.tuning: a count of seeds lies between 1 and 1000, not -3"),
+        (
+            ("tuning: 3", "tuning: three"),
+            "seeds.tuning: write a count of seeds, as in 3, or a list of whole numbers, not",
+        ),
+        (
+            ("tuning: 3", "tuning: 2.5"),
+            "seeds.tuning: write a count of seeds, as in 3, or a list of whole numbers, not 2.5",
+        ),
+        (("tuning: 3", "tuning: []"), "line 19: seeds.tuning: is empty; write at least one entry"),
+        (("tuning: 3", "tuning: [1, 1]"), "line 19: seeds.tuning: 1 stands more than once"),
+        (
+            ("tuning: 3", "tuning: [99999999999]"),
+            "has 1 mistake; nothing was trained:\n  line 19: seeds.tuning.0: should be ",
+        ),
+        (("tuning: 3", "tuning: [0.5]"), "line 19: seeds.tuning.0: should be a valid integer, not 0.5"),
+        (("tuning: 3, ", ""), "line 19: seeds: tuning is missing"),
+        (
+            ("tuning: 3", "tunning: 3"),
+            "line 19: seeds.tunning: unknown key (did you mean tuning?); known here: tuning, ev",
+        ),
+        (
+            ("1e-2, batch_size: 6", "-1, batch_size: 6"),
+            "reproductions.snippet.learning_rate: should be greater than 0, ",
+        ),
+        (
+            ("1e-2, batch_size: 6", "1e-2, batch_size: 0"),
+            "line 21: reproductions.snippet.batch_size: should be greater th",
+        ),
+        (
+            ("schedule: constant", "schedul: constant"),
+            "reproductions.snippet.schedul: unknown key (did you mean schedule?)",
+        ),
+        (("An experiment", ""), "line 1: title: should be a valid string, not None"),
+        (("An experiment", "''"), "line 1: title: must not be empty, not ''"),
+        (("An experiment", "5"), "line 1: title: should be a valid string, not 5"),
+        (("An experiment", r'"\0"'), r"line 1: title: holds the character '\x00'; remove it"),
+        (("An experiment", r'"\ud800"'), r"line 1: title: holds the character '\ud800'; remove it"),
+        (("An experiment", r'"\e[31mred"'), r"line 1: title: holds the character '\x1b'; remove it"),
+        (("optimizers:", "optimizers:\n  \x07:"), r"line 5: is not valid YAML: it holds the character '\x07'"),
+        (("sgd: {", "adam: {"), "line 6: optimizers.adam: stands twice (first on line 5); remove one"),
+        (
+            ("sgd: {", "my sgd: {"),
+            "line 5: optimizers.my sgd: a name is at most 60 lower-case letters, digits and unders",
+        ),
+        (("sgd: {", "a/b: {"), "line 5: optimizers.a/b: a name is at most 60 lower-case letters"),
+        (("sgd: {", "..: {"), "line 5: optimizers...: a name is at most 60 lower-case letters"),
+        (("sgd: {", "'it''s': {"), "line 5: optimizers.it's: a name is at most 60 lower-case letters"),
+        (("sgd: {", "😀: {"), "line 5: optimizers.😀: a name is at most 60 lower-case letters"),
+        (("sgd: {", '"sgd\\n": {'), r"line 5: optimizers.'sgd\n': a name is at most 60 lower-case letters"),
+        (("sgd: {", "s" * 300 + ": {"), "sss: a name is at most 60 lower-case letters"),
+        (("title:", "? [a]\n: b\ntitle:"), "line 1: is not valid YAML: found unhashable key"),
+        (("title:", "5: x\ntitle:"), "line 1: YAML reads a name here as 5; put it in quotes"),
+        (("title:", "\ttitle:"), r"line 1: is not valid YAML: found character '\t' that cannot start any token"),
+        (("An experiment", "*no"), "line 1: is not valid YAML: found undefined alias 'no'"),
+        (("title:", "title: x\n---\ntitle:"), "line 2: is not valid YAML: but found another document"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_mend(write, change, message):
@@ -208,14 +363,70 @@ def test_a_mistake_is_told_with_its_line_and_mend(write, change, message):
         load(write(GOOD.replace(*change, 1)))
     assert message in str(caught.value)
     assert "nothing was trained" in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def of_aliases(first, more):
+    """Nine lines, each of nine times the one before, which make billions of entries."""
+    lines = [f"a0: &a0 {first}", *(f"a{k}: &a{k} {more.format(', '.join([f'*a{k - 1}'] * 9))}" for k in range(1, 10))]
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x: &x {y: *x}", "just text", "- a list", "\t", b"\xff\xfe\x00", "a: " + "[" * 5000]
+    ("text", "message"),
+    [
+        ("", "line 1: must be a mapping with title, problems, optimizers, …"),
+        ("# nothing", "line 1: must be a mapping with title, problems, optimizers, …"),
+        ("just text", "line 1: must be a mapping with title, problems, optimizers, …"),
+        ("- a list", "line 1: must be a mapping with title, problems, optimizers, …"),
+        ("\t", "line 1: is not valid YAML: found character '\\t'"),
+        (b"\xff\xfe\x00", "line 1: is not UTF-8 text (byte 0); save it as UTF-8"),
+        (GOOD.encode("utf-16"), "line 1: is not UTF-8 text (byte 0)"),
+        (b"title: x\ntitle: \xe9", "line 2: is not UTF-8 text (byte 16)"),
+        (bytes(range(1, 256)), "is not UTF-8 text (byte 127)"),
+        (b"\x7fELF\x02\x01\x01\x00\x00", "line 1: is not valid YAML: it holds the character "),
+        ("x: &x {y: *x}", "line 1: is nested too deeply, or within itself"),
+        ("a: " + "[" * 5000, "line 1: is nested too deeply, or within itself"),
+        ("a: " + "{a: " * 900 + "1" + "}" * 900, "line 1: is nested too deeply, or within itself"),
+        (of_aliases("[x, x]", "[{}]"), "line 1: holds more than 100,000 entries once its aliases are written out"),
+        (
+            of_aliases("{x: 1}", "{{<<: [{}]}}"),
+            "line 1: holds more than 100,000 entries once its aliases are written out",
+        ),
+        ("title: " + "x" * 1_000_001, "line 1: is larger than 1,000,000 bytes; is it an experiment?"),
+        (
+            "title: x\nproblems: [linear]\noptimizers: 5\nschedules: a\nseeds: 3",
+            "line 5: seeds: must be a mapping of k",
+        ),
+        ("".join(f"key{k}: 1\n" for k in range(500)), "one.yaml has 505 mistakes; nothing was trained:"),
+        ("x: " + "y" * 9000, "line 1: x: unknown key"),
+    ],
 )
-def test_what_is_no_experiment_at_all(write, text):
-    with pytest.raises(ExperimentError, match=r"one.yaml has \d+ mistake"):
+def test_what_is_no_experiment_at_all(write, text, message):
+    with pytest.raises(ExperimentError, match=r"one.yaml has \d+ mistake") as caught:
         load(write(text))
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 22, "a screen"
+    assert max(map(len, str(caught.value).splitlines())) < 700
+
+
+def test_what_is_no_file(tmp_path):
+    for path, message in [(tmp_path, "Is a directory"), (tmp_path / "none.yaml", "No such file or directory")]:
+        with pytest.raises(ExperimentError, match=message):
+            load(path)
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    with pytest.raises(ExperimentError, match="Too many levels of symbolic links"):
+        load(tmp_path / "loop.yaml")
+    with pytest.raises(ExperimentError, match="File name too long"):
+        load(tmp_path / f"{'x' * 300}.yaml")
+
+
+def test_a_bom_aliases_and_merged_keys_are_good(write):
+    shared = GOOD.replace(
+        "sgd: {class: SGD, momentum: 0.9,", "sgd: {<<: &all {momentum: 0.5}, class: SGD, momentum: 0.9,"
+    )
+    assert load(write("\ufeff" + shared)).optimizers["sgd"].arguments == {"momentum": 0.9}
+    assert load(write(GOOD.replace("An experiment", "2026-01-01"))).title == "2026-01-01"
 
 
 def test_an_experiment_is_found_by_its_name():
@@ -223,8 +434,20 @@ def test_an_experiment_is_found_by_its_name():
     assert find(folder, "article") == folder / "article.yaml"
     with pytest.raises(ExperimentError, match=r"no such experiment \(did you mean article\?\); it has article, smoke"):
         find(folder, "articel")
-    with pytest.raises(ExperimentError, match="no such experiment"):
-        find(folder, "../experiments/article")
+    for name in (
+        "../experiments/article",
+        "/etc/passwd",
+        "",
+        "a b",
+        "😀",
+        "x" * 300,
+        "['article']",
+        "7",
+        "*",
+        "article\0",
+    ):
+        with pytest.raises(ExperimentError, match="no such experiment"):
+            find(folder, name)
 
 
 def test_an_experiment_s_file_needs_a_name(tmp_path):

@@ -47,6 +47,7 @@ def digest(folder, run=RUN, check=CHECK, device="cpu"):
         ("one.yaml", "[0.1]", "[0.1, 0.2]"),
         ("one.yaml", "epochs: 5", "epochs: 5, target: test_loss <= 1, time_limit: 5 minutes, jobs_per_gpu: 2"),
         ("one.yaml", "epochs: 5", "epochs: 5, timing: true"),
+        ("one.yaml", "epochs: 5", "epochs: 5, shared_examples: true"),
         ("one.yaml", "tuning: 1", "tuning: 3"),
         ("one.yaml", "constant: {}", "constant: {}\n  other: {class: CosineDecay, decay_steps: 100 %}"),
         ("one.yaml", "decay_rate: 0.5", "decay_rate: 0.6"),

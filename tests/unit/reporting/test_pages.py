@@ -405,6 +405,8 @@ def test_only_a_problem_that_validates_on_its_training_points_says_so(site):
     text = of(site, "problems")
     assert text.count("This problem validates on its own training points") == 1
     assert "6 examples to train, the same to validate" in text
+    assert "of the validation split are in the train split too" not in text, "it is said once"
+    assert "2 examples of the test split are in the validation split too." in text
     assert "1,078 examples to train, 359 to validate" in text
 
 

@@ -133,9 +133,9 @@ def test_a_good_problem_is_described(write):
         ("keras.layers.Dense(1)", "keras.layers.ReLU()", ".py: the model has no trainable weights"),
         ("keras.Input((1,))", "keras.Input((3,))", ".py: ValueError: "),
         ('loss="mse"', 'loss="mean_squared"', ".py: ValueError: "),
-        ("train=Split(x, x)", "train=Split(x[:3], x[:3])", ".batch_sizes: 4 is more than the 3 training examples"),
+        ("train=Split(x, x)", "train=Split(x[:3] + 2, x[:3])", ".batch_sizes: 4 is more than the 3 training examples"),
         ("validation=Split(x, x)", "validation=Split(np.ones((5, 7)), x[:5])", ".py: validation: ValueError: "),
-        ('loss="mse"', 'loss="sparse_categorical_crossentropy"', ".py: train: "),
+        ('loss="mse"', 'loss="sparse_categorical_crossentropy"', ".py: train, validation, test: "),
         (
             "test=Split(x, x),",
             "test=Split(x, x), probe=Split(x[:2], x[:3]),",
@@ -202,6 +202,68 @@ def test_a_good_problem_is_described(write):
             'loss="mse", metrics={"a b": keras.metrics.mean_squared_error}',
             "metrics: 'a b' is no name for a metric",
         ),
+        ("import keras\n", "import keras\n)\n", ".py, line 2: SyntaxError: unmatched ')'"),
+        ("import keras\n", "import keras, sys\nsys.exit(0)\n", ".py, line 2: SystemExit: 0"),
+        (
+            "    return Problem(",
+            "    raise SystemExit('enough')\n    return Problem(",
+            ".py, line 11: SystemExit: enough",
+        ),
+        (
+            "    return Problem(",
+            "    x[99]\n    return Problem(",
+            ".py, line 11: IndexError: index 99 is out of bounds",
+        ),
+        (
+            "    return Problem(",
+            "    print('{' * 9)\n    return None\n    return Problem(",
+            "must return a thalweg.training.",
+        ),
+        ("def problem():", "def problem(size):", ".py: TypeError: problem() missing 1 required positional argument"),
+        ("def problem():", "problem = 5\n\n\ndef other():", ".py: TypeError: 'int' object is not callable"),
+        ('loss="mse",', 'los="mse",', "got an unexpected keyword argument 'los' (did you mean loss?)"),
+        ('loss="mse",\n', "\n", "missing 1 required positional argument: 'loss'"),
+        ('loss="mse"', "loss=5", ".py: "),
+        ('loss="mse"', "loss=lambda y, z: y * float('nan')", "the loss at the initial weights is nan; are the targets"),
+        (
+            f"lambda: {MODEL}",
+            MODEL,
+            ".py: model must be a function that builds the model anew, not Sequential; write la",
+        ),
+        (f"lambda: {MODEL}", "5", ".py: model must be a function that builds the model anew, not int"),
+        (f"lambda: {MODEL}", "lambda: 5", ".py: model must build a keras.Model, not int"),
+        (f"lambda: {MODEL}", "lambda: 1 / 0", ".py, line 12: ZeroDivisionError: division by zero"),
+        ('loss="mse"', 'loss="mse", metrics=["mae"]', ".py: metrics must be a dict of metrics by name, as in {'error"),
+        (
+            'loss="mse"',
+            'loss="mse", metrics={"near": "acuracy"}',
+            ".py: train, validation, test: ValueError: Could not",
+        ),
+        (
+            'loss="mse"',
+            'loss="mse", metrics={"m": lambda y, z: 1 / 0}',
+            ".py: train, validation, test: ZeroDivisionError",
+        ),
+        ("test=Split(x, x)", "test=Split(x, x), probe=x", ".py: probe must be a Split, not ndarray"),
+        ("test=Split(x, x)", "test=None", ".py: test must be a Split or a Source, not NoneType"),
+        ("test=Split(x, x)", "test=Split(x.astype(object), x)", ".py: test.x holds object values; numbers are needed"),
+        ("test=Split(x, x)", "test=Split(x, x.astype(str))", ".py: test.y holds <U"),
+        (
+            "test=Split(x, x)",
+            "test=Split(x, np.where(x > 0.5, np.nan, x))",
+            ".py: test.y holds 5 values that are not fini",
+        ),
+        (
+            "test=Split(x, x)",
+            "test=Split(x[:6], x[:6])",
+            ": 6 of the 6 examples of test are in train too; draw the splits",
+        ),
+        (
+            "validation=Split(x, x)",
+            "validation=Split(np.vstack([x[:1], x + 2]), np.vstack([x[:1], x]))",
+            ": 1 of the 11 e",
+        ),
+        ("train=Split(x, x)", "train=Source(lambda size, seed: 1 / 0, 10)", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_mistake_in_a_problem_file_is_told_with_its_place(write, old, new, message):
@@ -209,6 +271,38 @@ def test_a_mistake_in_a_problem_file_is_told_with_its_place(write, old, new, mes
     mistakes = problem_check.check_problem(*write(PROBLEM.replace(old, new)))["mistakes"]
     assert mistakes
     assert message in mistakes[0]
+    assert "Traceback" not in mistakes[0]
+    assert len(mistakes) <= 2, "what is wrong with every split is told once"
+
+
+def test_splits_may_share_examples_where_that_is_meant(write):
+    experiment, name = write(PROBLEM.replace("test=Split(x, x)", "test=Split(x[:6], x[:6])"))
+    grid = experiment.problems[name].model_copy(update={"shared_examples": True})
+    found = problem_check.check_problem(experiment.model_copy(update={"problems": {name: grid}}), name)
+    assert found["mistakes"] == []
+    assert found["shared"] == [
+        {"splits": ["train", "validation"], "examples": 10},
+        {"splits": ["train", "test"], "examples": 6},
+        {"splits": ["validation", "test"], "examples": 6},
+    ]
+
+
+def test_a_few_examples_may_be_there_twice_by_chance(write):
+    twice = "test=Split(np.vstack([x[:1], x[1:] + 2]), x)"
+    experiment, name = write(PROBLEM.replace("0, 1, 10", "0, 1, 200").replace("test=Split(x, x)", twice))
+    found = problem_check.check_problem(experiment, name)
+    assert found["mistakes"] == []
+    assert {"splits": ["train", "test"], "examples": 1} in found["shared"]
+
+
+def test_what_is_longer_than_memory_is_refused(write):
+    experiment, name = write()
+    grid = experiment.problems[name].model_copy(update={"epochs": 2**31 - 1})
+    found = problem_check.check_problem(experiment.model_copy(update={"problems": {name: grid}}), name)
+    steps = 3 * (2**31 - 1)
+    assert found["mistakes"] == [
+        f"problems.{name}.batch_sizes: 4 makes {steps:,} steps; at most 100,000,000 can be trained"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -221,6 +315,19 @@ def test_a_mistake_in_a_problem_file_is_told_with_its_place(write, old, new, mes
         ("{class: schedules, learning_rates: [0.1]}", "class: schedules is no Optimizer of Keras"),
         ("{class: SGD, clipnorm: x, learning_rates: [0.1]}", "not supported between instances of 'str' and 'int'"),
         ("{class: Optimizer, learning_rates: [0.1]}", "NotImplementedError"),
+        ("{class: Adam, beta_1: [0.9], learning_rates: [0.1]}", "optimizers.one: "),
+        ("{class: Adam, epsilon: tiny, learning_rates: [0.1]}", "optimizers.one: "),
+        (
+            "{class: SGD, learning_rate_: 1, learning_rates: [0.1]}",
+            "takes no such argument (did you mean learning_rate?)",
+        ),
+        (
+            "{class: 'mine:Own', learning_rates: [0.1]}",
+            "class: mine:Own cannot be imported: module 'mine' has no attri",
+        ),
+        ("{class: 'raising:Own', learning_rates: [0.1]}", "class: raising:Own cannot be imported: division by zero"),
+        ("{class: 'leaving:Own', learning_rates: [0.1]}", "class: leaving:Own cannot be imported: 3"),
+        ("{class: 'os:system', learning_rates: [0.1]}", "class: os:system is no Optimizer of Keras"),
         (
             "{class: Adam, search: {trials: 2, learning_rate: [0.1], beta_3: 0.1 .. 0.2}}",
             "beta_3: Adam takes no such argument (did you mean beta_",
@@ -231,7 +338,9 @@ def test_a_mistake_in_a_problem_file_is_told_with_its_place(write, old, new, mes
         ),
     ],
 )
-def test_a_mistake_in_an_optimizer_is_told_with_its_key(write, optimizer, message):
+def test_a_mistake_in_an_optimizer_is_told_with_its_key(write, tmp_path, optimizer, message):
+    for module, text in (("mine", ""), ("raising", "1 / 0"), ("leaving", "raise SystemExit(3)")):
+        (tmp_path / f"{module}.py").write_text(text)
     experiment, _ = write(optimizer=optimizer)
     mistakes = list(check.optimizer_mistakes(experiment))
     assert mistakes
@@ -264,6 +373,16 @@ def test_a_mistake_in_an_optimizer_is_told_with_its_key(write, optimizer, messag
         ("{class: CosineDecay}", "missing 1 required positional argument: 'decay_steps'"),
         ("{class: CosineDecay, decay_steps: 9, initial_learning_rate: 1}", "initial_learning_rate: the grid sets the"),
         ("{class: ExponentialDecay, decay_steps: 1, decay_rate: -2}", "the rate at step 1 of "),
+        ("{class: ExponentialDecay, decay_steps: 0, decay_rate: 0.5}", "`decay_steps` must be > 0"),
+        ("{class: ExponentialDecay, decay_steps: 1, decay_rate: 1e30}", "is inf of its peak"),
+        ("{class: InverseTimeDecay, decay_steps: 1, decay_rate: -1}", "the rate at step 1 of "),
+        ("{class: CosineDecay, decay_steps: 0}", "`decay_steps` must be > 0"),
+        ("{class: CosineDecay, decay_steps: 99999999999999999999999}", "schedules.one: "),
+        ("{class: LinearDecay, decay_steps: -5}", "schedules.one: "),
+        ("{class: PiecewiseConstantDecay, boundaries: [1, 2], values: [1]}", "schedules.one: "),
+        ("{class: CosineDecayRestarts, first_decay_steps: 0}", "schedules.one: "),
+        ('{class: "nowhere:Own"}', "class: nowhere:Own cannot be imported: No module named 'nowhere'"),
+        ("{class: Adam}", "class: Adam is not in keras.optimizers.schedules"),
     ],
 )
 def test_a_mistake_in_a_schedule_is_told_with_its_key(write, schedule, message):
