@@ -61,7 +61,8 @@ def unsafe(text):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
-            yield from (name for name in modules if name.split(".")[0] in UNSAFE | {"requests", "urllib", "http"})
+            fetching = {"requests", "urllib.request", "http.client", "socket"}
+            yield from (name for name in modules if name.split(".")[0] in UNSAFE or name in fetching)
         elif isinstance(node, ast.Call):
             owner = getattr(getattr(node.func, "value", None), "id", "")
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
