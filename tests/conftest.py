@@ -36,26 +36,15 @@ def experiment(small: tuple[Path, Path]) -> Experiment:
 
 
 @pytest.fixture(scope="session")
-def drawings(small, experiment):
-    """Every figure, by its name and problem (None for those of the experiment as a whole)."""
-    with style.applied():
-        return {
-            (name, problem): DRAW[name](small[1] / "tables", experiment, problem)
-            for problem in (None, *experiment.problems)
-            for name in figures_of(experiment, problem)
-        }
+def drawings(small):
+    """Every figure of the small experiment."""
+    return drawn(small)
 
 
 @pytest.fixture(scope="session")
 def wide_drawings(wide):
     """The same of the experiment with a search."""
-    experiment = load(wide[0])
-    with style.applied():
-        return {
-            (name, problem): DRAW[name](wide[1] / "tables", experiment, problem)
-            for problem in (None, *experiment.problems)
-            for name in figures_of(experiment, problem)
-        }
+    return drawn(wide)
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +56,26 @@ def wide_report(wide, wide_drawings) -> Path:
 def report(small, drawings) -> Path:
     """The report of the small experiment, made by the command lines that the workflow calls."""
     return write_report(small, drawings)
+
+
+@pytest.fixture(scope="session")
+def few_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the small experiment with too few seeds for any interval."""
+    text = synthetic.SMALL.replace("seeds: {tuning: 3, evaluation: 7}", "seeds: {tuning: 1, evaluation: 2}")
+    file, results = synthetic.write_experiment(tmp_path_factory.mktemp("few"), "few", text)
+    tables.write(tables.build(load(file), results), results / "tables")
+    return write_report((file, results), drawn((file, results)))
+
+
+def drawn(made):
+    """Every figure, by its name and problem (None for those of the experiment as a whole)."""
+    experiment = load(made[0])
+    with style.applied():
+        return {
+            (name, problem): DRAW[name](made[1] / "tables", experiment, problem)
+            for problem in (None, *experiment.problems)
+            for name in figures_of(experiment, problem)
+        }
 
 
 def write_report(made, drawings) -> Path:

@@ -436,6 +436,14 @@ def rendered(experiment, tables, results, report):
     return {place: Page(text) for place, text in pages.rendered(experiment, tables, values)}
 
 
+def test_with_two_seeds_every_figure_and_page_comes_without_an_interval(few_report):
+    site = read_site(few_report)
+    assert len(site) > 10
+    assert not re.search(r"\bnan\b", words(*site.values()))
+    assert "fewer than six evaluation seeds" in words(site["index.html"])
+    assert "too few seeds" in (few_report / "tables" / "comparisons.csv").read_text(encoding="utf-8")
+
+
 def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experiment, small, report):
     tables = pages.read(small[1])
     ends = [name for name in tables["cells"] if name.endswith(("_lower", "_upper"))]

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -63,15 +64,15 @@ PIXELS_PER_INCH = 96
 def describe(name: str, problem: str | None, drawing: panels.Drawing) -> dict[str, Any]:
     """What a page needs to show the figure: its size in CSS pixels, its words from the data, its short table."""
     width, height = (round(inches * PIXELS_PER_INCH) for inches in drawing.figure.get_size_inches())
-    table = _told(drawing.table)
-    alt = templates.render(f"alt/{name}.txt", problem=problem, **drawing.facts)
+    table, facts = _told(drawing.table), _without_nan(drawing.facts)
+    alt = templates.render(f"alt/{name}.txt", problem=problem, **facts)
     return {
         "figure": name,
         "problem": problem,
         "alt": " ".join(alt.split()),
         "width": width,
         "height": height,
-        "facts": drawing.facts,
+        "facts": facts,
         "columns": list(table.columns),
         "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
     }
@@ -81,6 +82,15 @@ def _told(table: pd.DataFrame) -> pd.DataFrame:
     """A table without the columns that tell nothing in it: nothing was searched, no run was out of time."""
     nothing = {"hyperparameters": "{}", "out_of_time": 0}
     return table.drop(columns=[name for name in table if name in nothing and (table[name] == nothing[name]).all()])
+
+
+def _without_nan(facts: Any) -> Any:
+    """Facts in which None is what is not known, such as the interval of too few seeds: JSON has no NaN."""
+    if isinstance(facts, dict):
+        return {name: _without_nan(value) for name, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [_without_nan(value) for value in facts]
+    return None if isinstance(facts, float) and math.isnan(facts) else facts
 
 
 def _cell(value: Any) -> str:
