@@ -13,9 +13,11 @@ import digits_cnn
 import grid
 import job
 import linear_snippet
+import report
 import tables
 import third_snippet
 import turns
+import workspace
 
 MICRO, MILLI = 1e-6, 1e-3
 NOTES = """
@@ -72,6 +74,20 @@ def tables_of_runs() -> None:
         turns.line("  memory at the peak, GiB", cost.gib)
 
 
+def report_of_cells() -> None:
+    print("report of 1,500 cells of 10 seeds, from their tables to its index (once)", flush=True)
+    with workspace.workspace(report.experiment()) as root:
+        report.make_up(root)
+        cost = report.build(root, cores=2)
+        turns.line("on 2 cores, s", cost.seconds)
+        turns.line("  of the processors, s", cost.processor_seconds)
+        pages = [root / "results" / workspace.NAME / "report" / name for name in ("index.html", "cells.html")]
+        for page, seen in zip(pages, report.opened(pages), strict=True):
+            turns.line(f"{page.name}, KiB", seen.kib)
+            turns.line("  until Chromium has drawn it, s", seen.seconds)
+        turns.line(f"{pages[0].name} on paper, pages of A4", report.printed(pages[0]))
+
+
 def main() -> None:
     rows = {
         "third_snippet": partial(
@@ -85,6 +101,7 @@ def main() -> None:
         "job": fixed_cost,
         "grid": grid_of_runs,
         "tables": tables_of_runs,
+        "report": report_of_cells,
     }
     parser = argparse.ArgumentParser(prog="python bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(rows)}; all of them if none is named")

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "environment.yml", "workflow", "profiles", "experiments", "reports", "src")
+PARTS = ("Snakefile", "CITATION.cff", "environment.yml", "workflow", "profiles", "experiments", "reports", "src")
 NAME = "bench"
 
 

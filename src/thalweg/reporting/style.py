@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from thalweg.store import write_whole
@@ -103,16 +104,16 @@ def applied() -> Iterator[None]:
 
 
 def save(figure: Figure, svg: Path) -> None:
-    """Write the figure as SVG, which turns dark with its page, and beside it as PDF; the same bytes every time."""
-    pdf = _saved(figure, "pdf", {"CreationDate": None, "Producer": None, "Creator": None})
-    write_whole(svg.with_suffix(".pdf"), pdf)
-    write_whole(svg, darkens(_saved(figure, "svg", {"Date": None, "Creator": None}).decode()).encode())
+    """Write the figure as SVG, which turns dark with its page, and beside it as PDF; the same bytes every time.
 
-
-def _saved(figure: Figure, form: str, metadata: dict[str, None]) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, metadata=metadata)
-    return buffer.getvalue()
+    Panels are laid out once, for both: in a figure of many panels that takes longer than to draw them.
+    """
+    pdf, text = io.BytesIO(), io.BytesIO()
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    figure.set_layout_engine("none")
+    FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+    write_whole(svg.with_suffix(".pdf"), pdf.getvalue())
+    write_whole(svg, darkens(text.getvalue().decode()).encode())
 
 
 def darkens(text: str) -> str:

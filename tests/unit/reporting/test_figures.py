@@ -31,9 +31,11 @@ DRAWN = [(problem, name) for problem in PROBLEMS for name in OF_PROBLEMS if (pro
 
 
 def drawn_line(axis, colour):
-    """The longest line of a colour in a panel, as x and y."""
+    """The longest line of a colour in a panel, as x and y, where it is drawn."""
     lines = [line for line in axis.get_lines() if line.get_color() == colour]
-    return max(lines, key=lambda line: len(line.get_xdata())).get_data()
+    x, y = max(lines, key=lambda line: len(line.get_xdata())).get_data()
+    drawn = ~np.isnan(y)
+    return x[drawn], y[drawn]
 
 
 def test_every_name_can_be_drawn():
@@ -76,12 +78,16 @@ def test_a_line_ends_where_most_runs_diverged_and_the_panel_says_how_many(drawin
     assert [text.get_text() for text in panel.texts if "diverged" in text.get_text()] == ["doomed: 7 of 7 diverged"]
 
 
-def test_a_line_is_interrupted_where_a_value_is_missing():
+def test_a_line_is_interrupted_where_a_value_is_missing_and_marked_before():
     with style.applied():
         axis = Figure().subplots()
-        rows = pd.DataFrame({"optimizer": "sgd", "x": [1, 2, 3, 4, 5], "y": [1.0, 2.0, np.nan, 4.0, 5.0]})
-        panels.lines(axis, rows, "x", "y", style.lines(["sgd"]))
-    assert [list(line.get_xdata()) for line in axis.get_lines()] == [[1, 2], [4, 5]]
+        rows = pd.DataFrame({"optimizer": "sgd", "x": range(1, 8), "y": [1.0, 2.0, np.nan, 4.0, 5.0, np.nan, np.nan]})
+        panels.marked_lines(axis, rows, "x", "y", style.lines(["sgd"]))
+    (line,) = axis.get_lines()
+    drawn = line.get_path().cleaned(remove_nans=True)
+    steps = {what: drawn.vertices[drawn.codes == what, 0].tolist() for what in (drawn.MOVETO, drawn.LINETO)}
+    assert steps == {drawn.MOVETO: [1, 4], drawn.LINETO: [2, 5]}
+    assert list(line.get_xdata()[line.get_markevery()]) == [2, 5]
 
 
 def test_the_share_that_diverged_is_drawn_beneath_the_learning_rates(drawings):

@@ -43,10 +43,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                 if len(infinite):
                     top = np.full(len(infinite), limits[1])
                     loss.plot(infinite, top, "x", color=line.colour, markersize=3.5, clip_on=False)
-            last = {"markers": {name: styles[name].marker for name in names}, "markevery": [-1], "markeredgewidth": 0}
             medians = panel.assign(median=panels.drawable(panel["median"], limits))
-            panels.lines(loss, medians, "k", "median", styles, **last)
-            panels.lines(share, panel, "k", "lost", styles, **last)
+            panels.marked_lines(loss, medians, "k", "median", styles)
+            panels.marked_lines(share, panel, "k", "lost", styles)
     for row in axes[::2]:
         row[0].set_ylabel("test loss")
         panels.logarithmic(row[0], "y", limits)

@@ -21,13 +21,14 @@ def draw(
     styles = style.lines(experiment.optimizers)
     limits = panels.positive_limits(curves[["median", "lower"]].to_numpy())
     figure, axes = panels.grid(len(batch_sizes), len(schedules), 1.75)
+    # First of all, or every band would have the limits of all panels found anew.
+    panels.logarithmic(axes[0, 0], "y", limits)
     shown = panels.thinned(curves, CELL)
     for (batch_size, schedule), panel in shown.groupby(["batch_size", "schedule"]):
         axis = axes[batch_sizes.index(batch_size), schedules.index(schedule)]
         panels.spreads(axis, panel, against, styles, limits)
         panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
     panels.along(axes[0, 0], shown[against])
-    panels.logarithmic(axes[0, 0], "y", limits)
     panels.name_columns(axes, schedules)
     for row, batch_size in zip(axes, batch_sizes, strict=True):
         row[0].set_ylabel(f"{split} loss")

@@ -41,6 +41,7 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
     for column, quantity in enumerate(quantities):
         of_quantity = shown[shown["quantity"] == quantity]
         limits = panels.positive_limits(of_quantity[["median", "lower"]].to_numpy())
+        panels.logarithmic(axes[0, column], "y", limits)
         for axis, batch_size in zip(axes[:, column], batch_sizes, strict=True):
             panel = of_quantity[of_quantity["batch_size"] == batch_size]
             panels.spreads(axis, panel, "step", styles, limits)
@@ -48,7 +49,6 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
                 panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
             if quantity == "gradient_noise_scale":
                 axis.axhline(batch_size, **BATCH_SIZE)
-        panels.logarithmic(axes[0, column], "y", limits)
     panels.along(axes[0, 0], shown["step"])
     panels.name_columns(axes, [TITLES[quantity] for quantity in quantities])
     for row, batch_size in zip(axes, batch_sizes, strict=True):

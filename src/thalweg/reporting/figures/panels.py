@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -155,7 +154,8 @@ def logarithmic(axis: Axes, which: str, limits: tuple[float, float]) -> None:
         ticks = [float(f"{mantissa}e{decade}") for decade in decades for mantissa in mantissas]
         ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
         getattr(axis, f"set_{which}ticks")(ticks, [f"{tick:g}" for tick in ticks])
-        getattr(axis, f"{which}axis").set_minor_locator(NullLocator())
+    # They are not to be seen, but would be placed and measured again and again.
+    getattr(axis, f"{which}axis").set_minor_locator(NullLocator())
 
 
 def lost(row: Any) -> str:
@@ -176,26 +176,21 @@ def name_lost(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, style.Line], **options: Any) -> None:
-    """Draw what was aggregated before, a line for each optimizer, interrupted where a value is missing."""
-    if rows.empty:
-        return
-    stretch = rows[y].isna().groupby(rows["optimizer"]).cumsum()
-    sns.lineplot(
-        rows.assign(stretch=stretch),
-        x=x,
-        y=y,
-        hue="optimizer",
-        style="optimizer",
-        units="stretch",
-        palette={name: line.colour for name, line in styles.items()},
-        dashes={name: line.dash for name, line in styles.items()},
-        estimator=None,
-        errorbar=None,
-        legend=False,
-        ax=axis,
-        **options,
-    )
-    axis.set(xlabel="", ylabel="")
+    """Draw what was aggregated before, a line for each optimizer, interrupted where a value is missing.
+
+    By matplotlib itself: seaborn would draw the same lines, but takes most of the time of a figure of many panels.
+    """
+    for optimizer, line in rows.groupby("optimizer", sort=False):
+        look = styles[optimizer]
+        axis.plot(line[x], line[y], color=look.colour, linestyle=look.linestyle, **options)
+
+
+def marked_lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, style.Line]) -> None:
+    """The same, with the optimizer's mark wherever a line ends."""
+    for optimizer, line in rows.groupby("optimizer", sort=False):
+        ends = line[y].notna() & line[y].shift(-1).isna()
+        mark = {"marker": styles[optimizer].marker, "markevery": ends.to_numpy(), "markeredgewidth": 0}
+        lines(axis, line, x, y, styles, **mark, clip_on=False)
 
 
 def thinned(rows: pd.DataFrame, line: Sequence[str]) -> pd.DataFrame:
@@ -218,8 +213,7 @@ def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line
         lower, upper = (line[end].clip(*limits) for end in ("lower", "upper"))
         axis.fill_between(line[x], lower, upper, color=styles[optimizer].colour, alpha=0.16, linewidth=0)
     medians = rows.assign(median=drawable(rows["median"], limits))
-    markers = {name: line.marker for name, line in styles.items()}
-    lines(axis, medians, x, "median", styles, markers=markers, markevery=[-1], markeredgewidth=0, clip_on=False)
+    marked_lines(axis, medians, x, "median", styles)
 
 
 def along(axis: Axes, values: pd.Series) -> None:
