@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -178,7 +179,7 @@ def name_lost(axis: Axes, rows: pd.DataFrame) -> None:
 def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, style.Line], **options: Any) -> None:
     """Draw what was aggregated before, a line for each optimizer, interrupted where a value is missing.
 
-    By matplotlib itself: seaborn would draw the same lines, but takes most of the time of a figure of many panels.
+    By matplotlib itself: seaborn leaves no gap where a value is missing, unless each stretch is a line of its own.
     """
     for optimizer, line in rows.groupby("optimizer", sort=False):
         look = styles[optimizer]
@@ -212,8 +213,27 @@ def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line
     for optimizer, line in rows.groupby("optimizer", sort=False):
         lower, upper = (line[end].clip(*limits) for end in ("lower", "upper"))
         axis.fill_between(line[x], lower, upper, color=styles[optimizer].colour, alpha=0.16, linewidth=0)
-    medians = rows.assign(median=drawable(rows["median"], limits))
-    marked_lines(axis, medians, x, "median", styles)
+    medians = rows.assign(median=drawable(rows["median"], limits)).dropna(subset="median")
+    if len(medians):
+        # A median that is lost once stays lost, so that no line has a gap.
+        sns.lineplot(
+            medians,
+            x=x,
+            y="median",
+            hue="optimizer",
+            style="optimizer",
+            palette={name: line.colour for name, line in styles.items()},
+            dashes={name: line.dash for name, line in styles.items()},
+            markers={name: line.marker for name, line in styles.items()},
+            markevery=[-1],
+            markeredgewidth=0,
+            clip_on=False,
+            estimator=None,
+            errorbar=None,
+            legend=False,
+            ax=axis,
+        )
+        axis.set(xlabel="", ylabel="")
 
 
 def along(axis: Axes, values: pd.Series) -> None:
