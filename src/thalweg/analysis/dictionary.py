@@ -172,15 +172,29 @@ SPECIFIC = {
         "lower": ("", "lower end of its 95 % bootstrap interval, whole seeds resampled"),
         "upper": ("", "upper end of it"),
         "interval": ("", "how that interval was found, or why there is none"),
+        "difference": ("", "the score less the highest one of the measure"),
+        "difference_lower": ("", "lower end of its 95 % interval, of the same resamples"),
+        "difference_upper": ("", "upper end of it"),
+        "p": ("", "two-sided p that the difference is zero: that interval, inverted; null for the highest score"),
+        "adjusted_p": ("", "p adjusted for all comparisons of the measure (Holm)"),
+        "verdict": (
+            "",
+            "reference, the highest score; lower, where adjusted_p is at most 5 %; not distinguishable, where it is "
+            "above; or too few seeds",
+        ),
     },
     "scaling": {
-        "schedule": ("", "the one that tuning prefers at this batch size, by tuning_validation_loss"),
+        "schedule": ("", "that of the optimizer's best cell on the problem, by tuning_validation_loss"),
         "target": ("", "what a run is to reach, as in the table targets"),
         "reached": ("runs", "how many of them reached the target"),
         "median": ("steps", "median time to the target, as in the table targets; null where fewer than half reach it"),
         "fitted": ("steps", "min_steps + min_examples / batch_size"),
         "perfect": ("steps", "what it would be if each batch were worth its size: from the smallest one on, slope −1"),
-        "fit": ("", "fitted to the batch sizes with a median, or why not"),
+        "fit": (
+            "",
+            "fitted to the batch sizes with a median, or why not; not of this shape: by a 95 % interval, and by more "
+            "than evaluation points are apart or 1 %, steps fall by more than batches grow, rise, or are off the fit",
+        ),
         "min_steps": ("steps", "S_min: the fewest steps, with the largest batches"),
         "min_examples": ("examples", "E_min: the fewest examples, with the smallest batches; steps × batch_size"),
         "critical_batch_size": (
@@ -194,6 +208,12 @@ SPECIFIC = {
         "critical_batch_size_lower": ("examples", "lower end of the same of critical_batch_size"),
         "critical_batch_size_upper": ("examples", "upper end of it"),
         "extrapolated": ("", "below or above: where critical_batch_size lies outside the batch sizes of the fit"),
+        "regime": (
+            "",
+            "in proportion: critical_batch_size_lower is at least twice the largest batch size of the fit; little: "
+            "critical_batch_size_upper at most half the smallest; turning: both lie between them; else undecided; null "
+            "without a fit, or for too few seeds",
+        ),
     },
     "budgets": {
         "schedule": ("", "the schedule's name; null where the trials are those of all schedules together"),
@@ -219,10 +239,15 @@ SPECIFIC = {
         "lower": ("", "lower end of the range of learning rates around it that are nearly the best, interpolated"),
         "upper": ("", "upper end of it"),
         "decades": ("decades", "the range's width, log10(upper / lower)"),
-        "rates": ("rates", "how many of the rates tried are in it"),
+        "rates": ("rates", "how many of the rates tried are in it; with one alone, its ends and width are null"),
         "open": (
             "",
             "at which side the range goes on to the last rate tried, so that it may be wider: below, above, both",
+        ),
+        "range": (
+            "",
+            "interpolated between the rates tried; or why there is none: one rate alone, where those beside the best "
+            "are beyond the limit and what is between them was not trained; no finite result above zero",
         ),
     },
     "comparisons": {
@@ -348,7 +373,7 @@ SPECIFIC = {
         "declared": ("runs", "how many runs the experiment asks for"),
         "finished": ("runs", "how many came to their horizon, or ended where they reached their target"),
         "reached_target": ("runs", "how many of those ended where they reached their target"),
-        "missing": ("runs", "how many were never trained"),
+        "missing": ("runs", "how many were never trained, or finished and left no history"),
     },
     "provenance": {
         "device": ("", "the device that computed"),

@@ -20,6 +20,7 @@ from scipy import special
 from thalweg.analysis import histories
 from thalweg.analysis.choose import TRIAL
 from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import declared
 
 FACTORS = ("optimizer", "learning_rate", "schedule", "batch_size")
 AXES = ("trial", "schedule", "batch_size", "seed")
@@ -42,7 +43,7 @@ def table(experiment: Experiment, tuning: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for problem in experiment.problems:
-        design = design_of(tuning[tuning["problem"] == problem])
+        design = complete_design(experiment, problem, tuning)
         if design is None:
             continue
         ranks, groups = design
@@ -82,9 +83,22 @@ def levels(experiment: Experiment, problem: str) -> dict[str, object]:
     }
 
 
+def complete_design(
+    experiment: Experiment, problem: str, tuning: pd.DataFrame
+) -> tuple[Array, NDArray[np.int64]] | None:
+    """The `design_of` a problem's tuning runs; None where a run is missing that the experiment declares.
+
+    The runs of a whole optimizer, schedule, batch size or seed can be missing and leave a smaller design that is
+    complete by itself, but not the one whose `levels` are told.
+    """
+    mine = tuning[tuning["problem"] == problem]
+    design = design_of(mine)
+    return design if design and design[0].size == declared(experiment)[problem, "tuning"] else None
+
+
 def design_of(tuning: pd.DataFrame) -> tuple[Array, NDArray[np.int64]] | None:
     """The ranks of one problem's tuning runs, shape (trials, schedules, batch sizes, seeds), and each trial's optimizer
-    as a number; None where a run is missing."""
+    as a number; None where a combination of the levels that are there is missing."""
     trial = tuning.groupby(["optimizer", *TRIAL], sort=True).ngroup()
     ranks = histories.resolved(tuning["final_validation_loss"]).rank()
     placed = ranks.groupby([trial.rename("trial"), *(tuning[axis] for axis in AXES[1:])]).mean()

@@ -100,6 +100,9 @@ def in_grid_order(frame: pd.DataFrame, experiment: Experiment, by: list[str]) ->
 def with_outcomes(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     """`runs` with each run's final and best metrics, probes included; both are null where it did not finish.
 
+    A run that finished and has no history is left out: nothing is known of how it ended, least of all that it is the
+    worst. So it counts as missing.
+
     Final is where the run ended: at the horizon, or where it reached its target. Best is at the evaluation point with
     the lowest validation loss, the earliest if several are as low (`best_step`): what early stopping would have kept,
     never the lowest test loss along the way.
@@ -110,6 +113,7 @@ def with_outcomes(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     lowest = ordered.sort_values("validation_loss", kind="stable").drop_duplicates("run")
     final = last[["run", *columns, *probes(histories.columns)]].set_index("run").add_prefix("final_")
     best = lowest[["run", "step", *columns]].set_index("run").add_prefix("best_")
+    runs = runs[~runs["outcome"].isin(FINISHED) | runs["run"].isin(last["run"])].reset_index(drop=True)
     finished = runs.loc[runs["outcome"].isin(FINISHED), ["run"]].drop_duplicates().set_index("run")
     finished = finished.join(final).join(best)
     return runs.join(finished.astype({"best_step": "Int64"}), on="run")

@@ -30,8 +30,8 @@ def table(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
         measure = "steps to target" if by_steps else "final validation loss"
         found = width(ordered["learning_rate"].to_numpy(float), results.to_numpy(float))
         rows.append({**dict(zip(CELL, key, strict=True)), "measure": measure, "within": WITHIN, **found})
-    names = [*CELL, "measure", "within", "best", "lower", "upper", "decades", "rates", "open"]
-    return pd.DataFrame(rows, columns=names).astype({"open": "str"})
+    names = [*CELL, "measure", "within", "best", "lower", "upper", "decades", "rates", "open", "range"]
+    return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(["open", "range"], "str"))
 
 
 def width(rates: NDArray[np.float64], results: NDArray[np.float64]) -> dict[str, Any]:
@@ -42,23 +42,26 @@ def width(rates: NDArray[np.float64], results: NDArray[np.float64]) -> dict[str,
     multiple of it. Such a line lies above a bowl, so that the width is understated rather than overstated. A second
     range beyond a worse rate does not count. Next to an infinite result there is no line to follow, and the range ends
     at the last rate within. Where the last rate tried is within, the range is `open` at that side: it is at least as
-    wide. All are NaN where no result is finite, or the best is not above zero.
+    wide. Where the best alone of the rates tried is within, the ends would rest on no other run and are NaN: they lie
+    somewhere between its neighbours. All are NaN where no result is finite, or the best is not above zero.
     """
     place = int(np.argmin(results))
     best = float(results[place])
     if not (math.isfinite(best) and best > 0):
-        return dict.fromkeys(("best", "lower", "upper", "decades"), math.nan) | {"rates": 0, "open": None}
+        nothing = dict.fromkeys(("best", "lower", "upper", "decades"), math.nan)
+        return nothing | {"rates": 0, "open": None, "range": "no finite result above zero"}
     limit = best * (1 + WITHIN)
     below, lower = _reach(rates[place::-1], results[place::-1], limit)
     above, upper = _reach(rates[place:], results[place:], limit)
     ends = {(True, False): "below", (False, True): "above", (True, True): "both"}
+    within = below + above - 1
+    found = {"lower": lower, "upper": upper, "decades": math.log10(upper / lower)}
     return {
         "best": float(rates[place]),
-        "lower": lower,
-        "upper": upper,
-        "decades": math.log10(upper / lower),
-        "rates": below + above - 1,
+        **(found if within > 1 else dict.fromkeys(found, math.nan)),
+        "rates": within,
         "open": ends.get((below == place + 1, above == len(rates) - place)),
+        "range": "interpolated" if within > 1 else "one rate alone",
     }
 
 

@@ -128,7 +128,7 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "arrivals": targets.arrivals(reached, preferred, experiment),
         "profiles": profile,
         "scores": score,
-        "scaling": scaling.table(reached, best(chosen, by_rate, ["problem", "optimizer", "batch_size"]), experiment),
+        "scaling": scaling.table(reached, preferred, experiment),
         "budgets": budgets.table(tuning, by_rate),
         "sensitivity": sensitivity.table(experiment, by_rate),
         "comparisons": comparisons.table(experiment, by_cell, evaluation),

@@ -9,7 +9,7 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from thalweg.analysis import factors
+from thalweg.analysis import factors, histories
 
 GROUPS = np.repeat([0, 1, 2], [2, 3, 4])
 
@@ -117,6 +117,18 @@ def test_diverged_runs_share_the_worst_rank():
 def test_an_incomplete_design_has_no_shares():
     assert factors.design_of(runs().iloc[1:]) is None
     assert factors.design_of(runs().iloc[:0]) is None
+
+
+@pytest.mark.parametrize(("column", "one"), [("optimizer", "adam"), ("schedule", "cosine"), ("seed", 2)])
+def test_a_design_without_a_whole_level_is_not_the_one_that_is_declared(small, experiment, column, one):
+    runs = pd.read_parquet(small[1] / "tables" / "runs.parquet")
+    tuning = histories.counting_lost(runs[runs["stage"] == "tuning"])
+    assert set(factors.table(experiment, tuning)["problem"]) == {"linear", "digits_cnn"}
+    less = tuning[(tuning["problem"] != "linear") | (tuning[column] != one)]
+    assert len(less) < len(tuning)
+    assert factors.design_of(less[less["problem"] == "linear"]) is not None, "complete by itself"
+    assert factors.complete_design(experiment, "linear", less) is None
+    assert set(factors.table(experiment, less)["problem"]) == {"digits_cnn"}
 
 
 def test_the_table_has_every_term_of_every_problem_with_its_range(small, experiment):

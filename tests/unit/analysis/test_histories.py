@@ -41,6 +41,16 @@ def test_a_run_that_reached_its_target_has_its_final_metrics_where_it_ended():
     assert reached.loc[1, ["final_test_loss", "final_probe_0", "best_step"]].tolist() == [0.4, 7.0, 1]
 
 
+def test_a_finished_run_without_a_history_is_left_out_and_a_diverged_one_is_not():
+    runs = pd.concat([RUNS, pd.DataFrame({"run": ["c"], "problem": "p", "outcome": "finished"})])
+    assert list(histories.with_outcomes(runs, HISTORIES)["run"]) == ["a", "b", "a"]
+    outcomes = histories.with_outcomes(runs, HISTORIES[HISTORIES["run"] == "b"])
+    assert outcomes.to_dict("list")["run"] == ["b"]
+    assert histories.lost(outcomes) == {"diverged": 1, "out_of_time": 0}
+    reached = RUNS.assign(outcome="reached target")
+    assert list(histories.with_outcomes(reached, HISTORIES[HISTORIES["run"] == "a"])["run"]) == ["a", "a"]
+
+
 def test_a_run_out_of_time_has_no_final_value_counts_as_the_worst_and_is_counted_apart():
     outcomes = histories.with_outcomes(RUNS.replace("diverged", "out of time"), HISTORIES)
     assert outcomes.loc[1, ["final_test_loss", "best_step", "best_test_loss"]].isna().all()

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from thalweg.analysis import TABLES, profiles
+from thalweg.analysis import TABLES, intervals, profiles
 from thalweg.analysis.choose import CELL, TRIAL, best
 
 
@@ -109,6 +110,50 @@ def test_five_seeds_have_a_score_and_no_interval(experiment):
     assert steps["score"].tolist() == pytest.approx([1, 2 / 3, 0])
     assert steps[["lower", "upper"]].isna().all().all()
     assert set(steps["interval"]) == {"too few seeds"}
+
+
+def drawn(*scores):
+    """Scores of two optimizers and the best: as they are, then in every resample."""
+    return np.stack([np.broadcast_to(one, 1 + intervals.RESAMPLES) for one in scores], axis=1)
+
+
+def test_a_difference_is_told_of_the_same_resamples_though_intervals_overlap():
+    noise = np.concatenate([[0], np.random.default_rng(0).normal(0, 0.1, intervals.RESAMPLES)])
+    made = profiles.against_the_best(drawn(0.6 + noise, 0.5 + noise, 0.6 - noise / 9), 10)
+    assert made["verdict"].tolist() == ["reference", "lower", "not distinguishable"]
+    assert made.loc[1, ["difference", "difference_lower", "difference_upper"]].to_numpy(float) == pytest.approx(-0.1)
+    # No resample of 4,000 is at zero.
+    tail = stats.norm.sf(-stats.norm.ppf(1 / 4001) / math.sqrt(10 / 9))
+    assert made.loc[1, ["p", "adjusted_p"]].to_numpy(float) == pytest.approx([2 * tail, 4 * tail])
+    assert np.isnan(made.loc[0, "p"])
+
+
+def test_p_is_the_interval_inverted_and_that_of_a_normal_difference():
+    noise = stats.norm.ppf((np.arange(intervals.RESAMPLES) + 0.5) / intervals.RESAMPLES)
+    for apart in (0.5, 1.5, 1.9, 2.0, 2.5):
+        both = drawn(9.0, np.concatenate([[9 - apart], 9 - apart + noise]))
+        (_, row) = profiles.against_the_best(both, 1_000).to_dict("records")
+        # One more is counted than the 25 resamples in the outermost of these tails.
+        assert row["p"] == pytest.approx(2 * stats.norm.sf(apart), rel=0.06)
+        assert (row["difference_upper"] < 0) == (row["p"] <= 0.05) == (row["verdict"] == "lower")
+
+
+def test_equal_scores_and_few_seeds_tell_nothing():
+    made = profiles.against_the_best(drawn(0.5, 0.5), 10)
+    assert made["verdict"].tolist() == ["reference", "not distinguishable"]
+    assert made.loc[1, "p"] == 1
+    few = profiles.against_the_best(drawn(0.5, 0.1), 5)
+    assert few["verdict"].tolist() == ["reference", "too few seeds"]
+    assert few[["p", "adjusted_p", "difference_upper"]].isna().all().all()
+
+
+def test_an_optimizer_that_can_only_lose_has_an_interval_that_ends_at_its_score(experiment):
+    cells = pd.concat([CHOSEN, CHOSEN.assign(problem="sine")], ignore_index=True)
+    first = found(np.linspace(95, 105, 10), np.linspace(90, 130, 10)).assign(place=0)
+    second = found(np.full(10, 900.0), np.full(10, 100.0)).assign(place=1, problem="sine")
+    _, scores = profiles.tables(pd.concat([first, second], ignore_index=True), cells, experiment)
+    sgd = at(scores, measure="steps", optimizer="sgd").iloc[0]
+    assert (sgd["score"], sgd["upper"]) == (0.5, 0.5)
 
 
 def test_intervals_hold_a_known_score(experiment):

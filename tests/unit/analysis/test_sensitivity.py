@@ -21,13 +21,24 @@ def wide_tables(wide):
 
 def test_the_range_goes_on_to_where_the_line_through_the_rates_crosses_the_limit():
     # In logarithms the loss doubles in a decade on the left and rises by 21 % on the right: half a decade to 10 %.
-    found = sensitivity.width(RATES, np.array([9.0, 2.0, 1.0, 1.21]))
+    found = sensitivity.width(np.array([0.001, 0.01, 0.1, 1.0, 10.0]), np.array([9.0, 2.0, 1.0, 1.0, 1.21]))
     left = math.log(1.1) / math.log(2)
     assert found["best"] == 0.1
     assert found["lower"] == pytest.approx(0.1 * 10**-left)
-    assert found["upper"] == pytest.approx(0.1 * 10**0.5)
-    assert found["decades"] == pytest.approx(left + 0.5)
-    assert (found["rates"], found["open"]) == (1, None)
+    assert found["upper"] == pytest.approx(10**0.5)
+    assert found["decades"] == pytest.approx(left + 1.5)
+    assert (found["rates"], found["open"], found["range"]) == (2, None, "interpolated")
+
+
+@pytest.mark.parametrize(
+    ("results", "side"),
+    [([9.0, 2.0, 1.0, 1.21], None), ([9.0, 2.0, 1.2, 1.0], "above"), ([np.inf, np.inf, 1.0, np.inf], None)],
+)
+def test_one_rate_alone_has_no_width(results, side):
+    found = sensitivity.width(RATES, np.array(results))
+    assert np.isnan([found["lower"], found["upper"], found["decades"]]).all()
+    assert (found["best"], found["rates"]) == (RATES[np.argmin(results)], 1)
+    assert (found["open"], found["range"]) == (side, "one rate alone")
 
 
 def test_rates_that_are_within_are_counted_and_a_second_valley_is_not():
@@ -46,7 +57,7 @@ def test_next_to_a_rate_that_diverges_the_range_ends_at_the_last_one_within():
 def test_without_a_best_result_above_zero_there_is_no_range(results):
     found = sensitivity.width(RATES, np.array(results))
     assert math.isnan(found["decades"])
-    assert found["rates"] == 0
+    assert (found["rates"], found["range"]) == (0, "no finite result above zero")
 
 
 def by_rate(**columns):
@@ -57,8 +68,10 @@ def by_rate(**columns):
 def test_where_runs_end_at_their_target_the_steps_to_it_are_compared(experiment):
     steps = by_rate(median=[1.0, 1.0, 1.0], steps_to_target=[100.0, 1000.0, np.inf])
     (row,) = sensitivity.table(experiment, steps).to_dict("records")
-    assert (row["measure"], row["best"], row["upper"]) == ("steps to target", 0.1, 0.1)
-    assert row["decades"] == pytest.approx(math.log10(1.1))
+    assert (row["measure"], row["best"], row["rates"]) == ("steps to target", 0.1, 1)
+    steps = by_rate(median=[1.0, 1.0, 1.0], steps_to_target=[100.0, 109.0, np.inf])
+    (row,) = sensitivity.table(experiment, steps).to_dict("records")
+    assert (row["lower"], row["upper"], row["rates"], row["open"]) == (0.01, 0.1, 2, "below")
     losses = by_rate(median=[1.0, 1.0, 2.0], steps_to_target=np.inf)
     (row,) = sensitivity.table(experiment, losses).to_dict("records")
     assert (row["measure"], row["best"], row["rates"]) == ("final validation loss", 0.01, 2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -184,6 +185,20 @@ def test_a_job_that_never_ran_is_counted_as_missing(experiment, small, tmp_path)
     assert row["missing"] == 4 * 7
     (cell,) = at(built["cells"], **FINITE_CELL).to_dict("records")
     assert cell["n"] == 0
+    assert np.isnan(cell["final_test_loss"])
+
+
+def test_finished_runs_without_histories_are_counted_as_missing_and_are_not_infinite(experiment, small, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(small[1], results, ignore=shutil.ignore_patterns("tables", "report"))
+    (results / "runs" / "evaluation" / "linear" / "adam" / "histories.parquet").unlink()
+    built = tables.build(experiment, results)
+    counts = at(built["counts"], problem="linear", stage="evaluation").iloc[0]
+    assert counts["missing"] == 4 * 7
+    assert counts[["finished", "diverged", "out_of_time", "missing"]].sum() == counts["declared"]
+    assert "28 of" in tables.missing("small", built["counts"])
+    (cell,) = at(built["cells"], **FINITE_CELL).to_dict("records")
+    assert (cell["n"], cell["diverged"]) == (0, 0)
     assert np.isnan(cell["final_test_loss"])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.lines import Line2D
 
 from thalweg.analysis.histories import LOST
@@ -25,15 +26,21 @@ FALLING = ("gradient_norm", "batch_gradient_variance")
 BATCH_SIZE: dict[str, Any] = {"color": style.INK, "linestyle": (0, (1, 1)), "linewidth": 1}
 
 
+STILL = 1e-4
+"""A rate below this share of its peak moves nothing."""
+
+
 def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequence[str] = SIZES) -> panels.Drawing:
     """A column for each quantity: the median over evaluation seeds with a band from the first to the third quartile.
 
-    Of each optimizer and batch size the cell is that of the table `scaling`. The noise scale is shown with the batch
-    size, for it says up to which one a larger batch gives a better step (McCandlish et al. 2018).
+    Of each optimizer and batch size the cell is that of the table `scaling`. A step at a rate of nearly zero, the first
+    of a warmup or the last of a cosine, tells of the schedule alone and is left out. The noise scale is shown with the
+    batch size, for it says up to which one a larger batch gives a better step (McCandlish et al. 2018).
     """
     preferred = panels.read(tables, "scaling", problem)[CELL].drop_duplicates()
     recorded = panels.read(tables, "diagnostics", problem)
     recorded = recorded[recorded["quantity"].isin(quantities)].merge(preferred)
+    recorded = without_still(recorded, panels.read(tables, "schedules", problem))
     batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), recorded["batch_size"])
     styles = style.lines(experiment.optimizers)
     figure, axes = panels.grid(len(batch_sizes), len(quantities), 1.75, sharey="col")
@@ -73,8 +80,17 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
         ],
         "cells": len(cells),
         "noisier": int((scales["median"] > scales["batch_size"]).sum()),
+        "still": STILL,
         "thinned": len(shown) < len(recorded),
         **panels.all_lost(cells),
     }
     table = final[[*CELL, "quantity", "n", *LOST, "median", "lower", "upper"]]
     return panels.Drawing(figure, recorded, table.sort_values("batch_size", kind="stable"), facts)
+
+
+def without_still(recorded: pd.DataFrame, applied: pd.DataFrame) -> pd.DataFrame:
+    """The rows of which the norm of a step is not one at a rate below STILL."""
+    keys = ["schedule", "batch_size", "step"]
+    still = applied.loc[applied["relative"] < STILL, keys].drop_duplicates()
+    found = recorded.merge(still.assign(still=True), on=keys, how="left")
+    return recorded[~((found["quantity"] == "update_ratio") & found["still"].notna()).to_numpy()]
