@@ -1,11 +1,12 @@
 """Claims, tested: what each comes to on the runs that there are, its interval, and the verdict that follows from it.
 
 Nothing is trained for a claim. A seed is the unit: all runs that a claim compares or measures at a seed give one
-number, and the interval is that of its median over seeds.
+number, and the interval is that of its median over seeds. Problems may contradict each other, so that a claim about
+several is judged on each by itself.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +16,16 @@ from numpy.typing import NDArray
 from thalweg.analysis import factors, histories, intervals
 from thalweg.analysis.choose import CELL
 from thalweg.analysis.histories import FINISHED
-from thalweg.grid.claims import TUNED, Claim, Comparison, Level, Measure, Range
+from thalweg.grid.claims import TUNED, Claim, Comparison, Level, Measure, Of, Range
 from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import Cell, cells, declared, trials
 
 Targets = Mapping[str, list[tuple[list[float], float]]]
 """For each problem with probe points: the points and the true values, in the order of the columns."""
 
 COLUMNS = {
     "claim": str,
+    "problem": object,
     "verdict": str,
     "reason": str,
     "effect": float,
@@ -33,6 +36,7 @@ COLUMNS = {
     "unit": str,
     "n": int,
     "cells": int,
+    "declared": int,
     "runs": str,
 }
 
@@ -48,8 +52,8 @@ class Results(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a claim comes to: the effect, its 95 % interval, how many seeds and pairs of cells it is from, and which
-    runs; `lacks` is why there is nothing, where there is nothing."""
+    """What a claim comes to: the effect, its 95 % interval, how many seeds and pairs of cells it is from, which runs,
+    and how many pairs of cells the experiment declares; `lacks` is what is wanting for a verdict, if anything is."""
 
     effect: float = math.nan
     lower: float = math.nan
@@ -58,6 +62,7 @@ class Finding(NamedTuple):
     cells: int = 0
     runs: tuple[str, ...] = ()
     lacks: str = ""
+    declared: int = 0
 
 
 class Region(NamedTuple):
@@ -71,34 +76,87 @@ class Region(NamedTuple):
 
 
 def table(experiment: Experiment, results: Results) -> pd.DataFrame:
-    """A row a claim that no clock has a say in, in the order of the experiment file."""
+    """The rows of all claims that no clock has a say in, in the order of the experiment file."""
     asked = {name: claim for name, claim in experiment.claims.items() if not claim.measure.is_in_seconds}
-    return rows((name, claim, finding(experiment, claim, results)) for name, claim in asked.items())
+    return rows(experiment, asked, lambda claim: finding(experiment, claim, results))
 
 
-def rows(found_of: Iterable[tuple[str, Claim, Finding]]) -> pd.DataFrame:
-    """A row for each claim, given with its name and what it comes to."""
+def rows(experiment: Experiment, asked: Mapping[str, Claim], find: Callable[[Claim], Finding]) -> pd.DataFrame:
+    """A row a claim, whose `problem` is null. One that speaks of several problems has no effect as a whole; beneath it
+    is a row for each of them. `find` says what a claim comes to."""
     made = []
-    for name, claim, found in found_of:
+    for name, claim in asked.items():
         region = region_of(claim)
-        verdict, reason = judge(found, region)
-        made.append(
-            {
-                "claim": name,
-                "verdict": verdict,
-                "reason": reason,
-                "effect": found.effect,
-                "lower": found.lower,
-                "upper": found.upper,
-                "at_least": region.low if math.isfinite(region.low) else math.nan,
-                "at_most": region.high if math.isfinite(region.high) else math.nan,
-                "unit": unit(claim),
-                "n": found.n,
-                "cells": found.cells,
-                "runs": " ".join(found.runs),
-            }
-        )
+        found = {problem: find(one) for problem, one in by_problem(experiment, claim).items()}
+        verdicts = {problem: judge(one, region) for problem, one in found.items()}
+        if None not in found:
+            made.append(_row(name, claim, None, together(found.values()), over_problems(verdicts.values())))
+        made += [_row(name, claim, problem, one, verdicts[problem]) for problem, one in found.items()]
     return pd.DataFrame(made, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _row(name: str, claim: Claim, problem: str | None, found: Finding, judged: tuple[str, str]) -> dict[str, Any]:
+    region, (verdict, reason) = region_of(claim), judged
+    return {
+        "claim": name,
+        "problem": problem,
+        "verdict": verdict,
+        "reason": reason,
+        "effect": found.effect,
+        "lower": found.lower,
+        "upper": found.upper,
+        "at_least": region.low if math.isfinite(region.low) else math.nan,
+        "at_most": region.high if math.isfinite(region.high) else math.nan,
+        "unit": unit(claim),
+        "n": found.n,
+        "cells": found.cells,
+        "declared": found.declared,
+        "runs": " ".join(found.runs),
+    }
+
+
+def by_problem(experiment: Experiment, claim: Claim) -> dict[str | None, Claim]:
+    """The claim about each problem that it speaks of; under None the claim itself, where that is one at most."""
+    if claim.compare is not None and "problem" not in dict(claim.compare.fixed):
+        of = {
+            name: claim.compare._replace(fixed=(("problem", name), *claim.compare.fixed))
+            for name in experiment.problems
+        }
+        change: dict[str, dict[str, Any]] = {
+            name: {"compare": compare} for name, compare in of.items() if declared_pairs(experiment, compare)
+        }
+    elif claim.of is not None and claim.of.factor is not None and claim.of.problem is None:
+        change = {name: {"of": claim.of.model_copy(update={"problem": name})} for name in experiment.problems}
+    else:
+        change = {}
+    return {name: claim.model_copy(update=one) for name, one in change.items()} if len(change) > 1 else {None: claim}
+
+
+def together(found: Iterable[Finding]) -> Finding:
+    """What several problems have in common: the fewest seeds, all pairs of cells and all runs, and no effect."""
+    every = list(found)
+    return Finding(
+        n=min(one.n for one in every),
+        cells=sum(one.cells for one in every),
+        runs=tuple(run for one in every for run in one.runs),
+        declared=sum(one.declared for one in every),
+    )
+
+
+def over_problems(judged: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """The verdict on a claim about several problems, and why, from those on each.
+
+    It `holds` if it holds on every problem, and `fails` if it fails on every one. A false verdict then needs one on
+    the problem where it is least likely, so that it is as rare as on a single problem, or rarer, without a correction
+    for their number (Berger 1982, Multiparameter hypothesis testing and acceptance sampling).
+    """
+    every = list(judged)
+    verdicts = {verdict for verdict, _ in every}
+    if len(verdicts) == 1 and "undecided" not in verdicts:
+        return verdicts.pop(), "on every problem"
+    if {"holds", "fails"} <= verdicts:
+        return "undecided", "differs between problems"
+    return next(one for one in every if one[0] == "undecided")
 
 
 def unit(claim: Claim) -> str:
@@ -171,16 +229,17 @@ def _how_it_fails(lower: float, upper: float, region: Region) -> str:
 
 
 def finding(experiment: Experiment, claim: Claim, results: Results) -> Finding:
-    """What the runs say about the claim."""
+    """What the runs say about a claim that by_problem gives."""
     if claim.compare is not None:
         return compared(experiment, claim.compare, claim.measure, results)
     of = claim.of
     if of is not None and of.factor is not None:
-        return share_of_variance(claim.problems(experiment.problems), of.factor, claim.measure, results.runs)
+        (problem,) = claim.problems(experiment.problems)
+        return share_of_variance(experiment, problem, of, claim.measure, results.runs)
     runs = results.runs[results.runs["reproduction"] == (of and of.reproduction)]
     if claim.measure.kind == "share of epochs":
         return falling(runs, results.recorded)
-    return measured(experiment, runs, claim.measure, results)
+    return measured(experiment, runs, claim, results)
 
 
 def compared(experiment: Experiment, compare: Comparison, measure: Measure, results: Results) -> Finding:
@@ -189,7 +248,38 @@ def compared(experiment: Experiment, compare: Comparison, measure: Measure, resu
     Where several pairs of cells are compared, a seed's effect is the median over them, of those seeds that have all.
     """
     pairs, lacks = paired(experiment, compare, measure, results)
-    return Finding(lacks=lacks) if lacks else over_pairs(pairs)
+    wanted = declared_pairs(experiment, compare)
+    return Finding(lacks=lacks, declared=wanted) if lacks else over_pairs(pairs, wanted)
+
+
+def declared_pairs(experiment: Experiment, compare: Comparison) -> int:
+    """How many pairs of cells a seed has, if no run is missing.
+
+    At a rate that is written out, tuning seeds have the pairs of the grid, and evaluation seeds those of reproductions.
+    """
+    sides = [_declared(experiment, side) for side in compare.sides()]
+    others = [axis for axis in CELL if axis != compare.axis]
+    common = [[{tuple(getattr(cell, axis) for axis in others) for cell in some} for some in side] for side in sides]
+    return max(len(ours & theirs) for ours, theirs in zip(*common, strict=True))
+
+
+def _declared(experiment: Experiment, side: Mapping[str, Level]) -> list[list[Cell]]:
+    """The cells of one side: those of the grid, and those of reproductions."""
+    rate = side.get("learning_rate", TUNED)
+    grid = [
+        cell
+        for problem in experiment.problems
+        for name, optimizer in experiment.optimizers.items()
+        if rate == TUNED or any(trial == (rate, ()) for trial in trials(optimizer))
+        for cell in cells(experiment, problem, name)
+    ]
+    reproduced = [
+        Cell(one.problem, one.optimizer, one.schedule, one.batch_size)
+        for one in experiment.reproductions.values()
+        if one.learning_rate == rate
+    ]
+    wanted = {axis: level for axis, level in side.items() if axis != "learning_rate"}.items()
+    return [[cell for cell in some if wanted <= cell._asdict().items()] for some in (grid, reproduced)]
 
 
 def paired(experiment: Experiment, compare: Comparison, measure: Measure, results: Results) -> tuple[pd.DataFrame, str]:
@@ -210,12 +300,15 @@ def paired(experiment: Experiment, compare: Comparison, measure: Measure, result
     return pairs, ""
 
 
-def over_pairs(pairs: pd.DataFrame, level: float = intervals.LEVEL) -> Finding:
-    """The median over seeds of the median over the pairs of cells, of those seeds that have all pairs."""
+def over_pairs(pairs: pd.DataFrame, wanted: int, level: float = intervals.LEVEL) -> Finding:
+    """The median over seeds of the median over the pairs of cells, of those seeds that have all pairs. It lacks runs
+    where these are fewer than are `wanted`."""
     complete = pairs.groupby("seed")["effect"].transform("size")
     pairs = pairs[complete == complete.max()]
     by_seed = pairs.groupby("seed")["effect"].apply(lambda one: intervals.quartiles(one.to_numpy())[1]).to_numpy()
-    return _over_seeds(by_seed, int(complete.max()), [*pairs["run"], *pairs["run_other"]], level)
+    there = int(complete.max())
+    found = _over_seeds(by_seed, there, [*pairs["run"], *pairs["run_other"]], level)
+    return found._replace(declared=wanted, lacks="missing runs" if there < wanted else "")
 
 
 def _selected(side: Mapping[str, Level], results: Results) -> pd.DataFrame:
@@ -232,13 +325,19 @@ def _selected(side: Mapping[str, Level], results: Results) -> pd.DataFrame:
     return runs.drop_duplicates("run")
 
 
-def measured(experiment: Experiment, runs: pd.DataFrame, measure: Measure, results: Results) -> Finding:
-    """The measure of some runs, its median over seeds. A run that was lost has no prediction: it counts as infinite."""
+def measured(experiment: Experiment, runs: pd.DataFrame, claim: Claim, results: Results) -> Finding:
+    """The measure of some runs, its median over seeds.
+
+    A run that was lost has no value that could be in the range claimed: its infinite one is on the side where the range
+    has an end.
+    """
     if runs.empty:
         return Finding(lacks="no runs")
-    found = values(experiment, runs, measure, results)
+    found = values(experiment, runs, claim.measure, results)
     if found.isna().all():
         return Finding(lacks="not measured")
+    outside = -math.inf if region_of(claim).high == math.inf else math.inf
+    found = found.mask(np.isinf(found) & ~runs["outcome"].isin(FINISHED), outside)
     return _over_seeds(found.dropna().to_numpy(dtype=float), 1, list(runs.loc[found.notna(), "run"]))
 
 
@@ -328,16 +427,15 @@ def _steps_to(experiment: Experiment, runs: pd.DataFrame, recorded: pd.DataFrame
     return found
 
 
-def share_of_variance(problems: list[str], factor: str, measure: Measure, runs: pd.DataFrame) -> Finding:
-    """The share of the variance between tuning runs that is due to a factor, its mean over the problems."""
-    tuning = runs[(runs["stage"] == "tuning") & runs["problem"].isin(problems)]
-    designs = [factors.design_of(tuning[tuning["problem"] == problem]) for problem in problems]
-    complete = [one for one in designs if one is not None]
-    if len(complete) < len(problems):
+def share_of_variance(experiment: Experiment, problem: str, of: Of, measure: Measure, runs: pd.DataFrame) -> Finding:
+    """The share of the variance between a problem's tuning runs that is due to a factor."""
+    tuning = runs[(runs["stage"] == "tuning") & (runs["problem"] == problem)]
+    design = factors.design_of(tuning)
+    if design is None or len(tuning) < declared(experiment)[problem, "tuning"]:
         return Finding(lacks="missing runs")
-    found = factors.estimates(complete, measure.kind.endswith("interactions"))[factor]
+    found = factors.estimates([design], measure.kind.endswith("interactions"))[str(of.factor)]
     lower, upper = factors.jackknife_interval(found)
-    return Finding(float(found[0]), lower, upper, len(found) - 1, len(problems), tuple(dict.fromkeys(tuning["run"])))
+    return Finding(float(found[0]), lower, upper, len(found) - 1, 1, tuple(dict.fromkeys(tuning["run"])))
 
 
 def falling(runs: pd.DataFrame, recorded: pd.DataFrame) -> Finding:

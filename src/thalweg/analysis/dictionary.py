@@ -320,16 +320,26 @@ SPECIFIC = {
     },
     "claims": {
         "claim": ("", "the claim's name in the experiment file"),
-        "verdict": ("", "holds: the interval lies wholly in the range claimed; fails: wholly outside; else undecided"),
+        "problem": ("", "null for the claim as a whole; of one about several problems, a row for each of them too"),
+        "verdict": (
+            "",
+            "holds: the interval lies wholly in the range claimed, of several problems on every one; fails: wholly "
+            "outside, on every one; else undecided",
+        ),
         "reason": ("", "why the verdict came out so"),
-        "effect": ("", "median over seeds; of a share of variance the estimate from all tuning seeds"),
+        "effect": (
+            "",
+            "median over seeds, null for several problems together; of a share of variance the estimate from all "
+            "tuning seeds",
+        ),
         "lower": ("", "lower end of the 95 % interval; of a share of epochs a bound"),
         "upper": ("", "upper end of it"),
         "at_least": ("", "the lowest effect for which the claim is true; null where there is none"),
-        "at_most": ("", "the highest one; of comparisons neither end is among them"),
+        "at_most": ("", "the highest one; of lower, higher and same neither end is among them"),
         "unit": ("", "ratio or difference of what is compared; share, or value in the measure's own unit"),
-        "n": ("seeds", "how many seeds the effect is from; of a share of epochs, runs"),
+        "n": ("seeds", "how many seeds the effect is from, of several problems the fewest; of a share of epochs, runs"),
         "cells": ("", "pairs of cells compared at each seed; of a share of variance, problems"),
+        "declared": ("", "pairs of cells that the experiment declares; 0 where none are compared"),
         "runs": ("", "the digests of the runs behind it, with spaces between"),
     },
     "claims_in_seconds": {

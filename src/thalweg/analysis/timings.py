@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thalweg.analysis import claims, histories, intervals
 from thalweg.analysis.claims import Finding, Results
-from thalweg.grid.claims import Comparison, Measure
+from thalweg.grid.claims import Claim, Comparison, Measure
 from thalweg.grid.experiment import Experiment
 from thalweg.store import timings_file
 
@@ -54,13 +54,15 @@ def table(experiment: Experiment, turns: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims_in_seconds(experiment: Experiment, results: Results, turns: pd.DataFrame) -> pd.DataFrame:
-    """A row a claim in seconds, as claims.table has them."""
+    """The rows of claims in seconds, as claims.table has those of the others."""
+
+    def finding(claim: Claim) -> Finding:
+        if claim.compare is None:
+            raise ValueError(f"{claim.measure.text} is of what is compared")
+        return compared(experiment, claim.compare, claim.measure, results, turns)
+
     asked = {name: claim for name, claim in experiment.claims.items() if claim.measure.is_in_seconds}
-    return claims.rows(
-        (name, claim, compared(experiment, claim.compare, claim.measure, results, turns))
-        for name, claim in asked.items()
-        if claim.compare is not None
-    )
+    return claims.rows(experiment, asked, finding)
 
 
 def compared(
@@ -75,13 +77,14 @@ def compared(
     they may differ from their medians, for a seed's effect rises with each. So the ends are multiplied.
     """
     pairs, lacks = claims.paired(experiment, compare, measure, results)
+    wanted = claims.declared_pairs(experiment, compare)
     if lacks:
-        return Finding(lacks=lacks)
+        return Finding(lacks=lacks, declared=wanted)
     by_round = ratios_by_round(turns, pairs, compare)
     if by_round.shape[1] == 0 or np.isnan(by_round).any():
-        return Finding(lacks="not timed")
+        return Finding(lacks="not timed", declared=wanted)
     middle = np.median(by_round, axis=1)
-    found = claims.over_pairs(pairs.assign(effect=pairs["effect"] * middle), HALF)
+    found = claims.over_pairs(pairs.assign(effect=pairs["effect"] * middle), wanted, HALF)
     shares = np.unique(by_round / middle[:, None], axis=0)
     of_each = 1 - (1 - HALF) / len(shares)
     lower, upper = np.array([intervals.median_interval(one, of_each) for one in shares]).T

@@ -258,9 +258,13 @@ class Claim(BaseModel):
 
     @model_validator(mode="after")
     def _expectation_fits(self) -> "Claim":
-        if (self.compare is not None) != isinstance(self.expect, str):
-            how = "lower, higher or same" if self.compare else "at least, at most or within, with a number"
-            raise ValueError(f"expect: write {how}")
+        if self.of is not None and isinstance(self.expect, str):
+            raise ValueError("expect: write at least, at most or within, with a number")
+        if self.compare is not None and isinstance(self.expect, Range):
+            if self.measure.is_share or not self.expect.share:
+                raise ValueError("expect: write lower, higher or same; or of a ratio within 10 of 70 %")
+            if self.smallest_effect is not None:
+                raise ValueError("smallest_effect: has no place beside a range")
         return self
 
     @model_validator(mode="after")

@@ -121,9 +121,16 @@ def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[
 
 
 def claims_of(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each claim as it stands in the experiment file, beside what it came to."""
-    rows = records(table.drop(columns="runs"))
-    return [{**row, "name": row["claim"], "claim": experiment.claims[row["claim"]]} for row in rows]
+    """Each claim as it stands in the experiment file, beside what it came to, as a whole and by `problems`."""
+    rows = [
+        {**row, "name": row["claim"], "claim": experiment.claims[row["claim"]], "problems": []}
+        for row in records(table.drop(columns="runs"))
+    ]
+    return [
+        {**whole, "problems": [row for row in rows if row["problem"] and row["name"] == whole["name"]]}
+        for whole in rows
+        if whole["problem"] is None
+    ]
 
 
 def _factors(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:

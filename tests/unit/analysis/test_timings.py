@@ -29,6 +29,7 @@ claims:
     expect: lower
     smallest_effect: 5 %
 """
+CELLS = {"optimizer": "adam", "with": "sgd", "problem": "linear", "schedule": "constant", "batch_size": 6}
 MEASURE = read_measure("seconds to train loss <= 0.1")
 
 
@@ -73,7 +74,7 @@ def results(steps, cells=("constant",)):
 
 
 def compared(experiment, steps, times, **named):
-    compare = read_comparison({"optimizer": "adam", "with": "sgd", "problem": "linear", **named})
+    compare = read_comparison({**CELLS, **named})
     return timings.compared(experiment, compare, MEASURE, results(steps), turns(times))
 
 
@@ -112,17 +113,26 @@ def test_one_program_is_as_quick_as_itself(experiment):
 def test_with_too_little_there_is_no_interval(experiment, seeds, rounds, lacks):
     steps = {"adam": np.full(seeds, 50.0), "sgd": np.full(seeds, 100.0)} if seeds else {"sgd": np.full(3, 100.0)}
     times = {"adam": np.full(rounds, 2.0), "sgd": np.full(rounds, 1.0)}
-    compare = read_comparison({"optimizer": "adam", "with": "sgd", "problem": "linear"})
+    compare = read_comparison(CELLS)
     timed = turns(times) if rounds else pd.DataFrame(columns=timings.TURN)
     found = timings.compared(experiment, compare, MEASURE, results(steps), timed)
     assert found.lacks == lacks
     assert math.isnan(found.lower), "six seeds have an interval of 95 %, but none of 97.5 %"
 
 
+def test_where_pairs_of_cells_are_missing_nothing_is_decided(experiment):
+    """Runs of one schedule are there, and two are declared."""
+    steps = {"adam": np.full(10, 50.0), "sgd": np.full(10, 100.0)}
+    compare = read_comparison({name: level for name, level in CELLS.items() if name != "schedule"})
+    timed = turns({"adam": np.full(11, 1.0), "sgd": np.full(11, 1.0)})
+    found = timings.compared(experiment, compare, MEASURE, results(steps), timed)
+    assert (found.effect, found.cells, found.declared, found.lacks) == (0.5, 1, 2, "missing runs")
+
+
 def test_a_batch_size_that_was_not_timed_is_said(experiment):
     steps = {"adam": np.full(10, 50.0), "sgd": np.full(10, 100.0)}
     times = {"adam": np.full(11, 2.0), "sgd": np.full(11, 1.0)}
-    compare = read_comparison({"optimizer": "adam", "with": "sgd", "problem": "linear"})
+    compare = read_comparison(CELLS)
     other = turns(times, batch_size=1)
     assert timings.compared(experiment, compare, MEASURE, results(steps), other).lacks == "not timed"
 
@@ -151,6 +161,7 @@ def verdict(experiment, monkeypatch, by_seed, by_round):
     """On whether it is lower by 25 % at least."""
     pairs = pd.DataFrame({"seed": range(len(by_seed)), "effect": by_seed, "run": "a", "run_other": "b"})
     monkeypatch.setattr(claims, "paired", lambda *_: (pairs, ""))
+    monkeypatch.setattr(claims, "declared_pairs", lambda *_: 1)
     monkeypatch.setattr(timings, "ratios_by_round", lambda *_: np.tile(by_round, (len(pairs), 1)))
     found = timings.compared(experiment, None, MEASURE, None, None)
     return claims.judge(found, claims.Region(-math.inf, 0.75, False, 1.0))[0]
@@ -160,6 +171,7 @@ def test_with_several_pairs_of_cells_every_one_s_time_may_be_off(experiment, mon
     """Three pairs of cells of seeds that differ little, each with times of its own; the true ratio is one."""
     random, missed = np.random.default_rng(13), 0
     seeds = np.repeat(np.arange(10), 3)
+    monkeypatch.setattr(claims, "declared_pairs", lambda *_: 3)
     for _ in range(300):
         effect = np.exp(0.02 * random.normal(size=30))
         pairs = pd.DataFrame({"seed": seeds, "effect": effect, "run": "a", "run_other": "b"})

@@ -147,6 +147,10 @@ def test_accuracies_are_shares_and_steps_to_them_are_not():
         ),
         (("expect: lower", "expect: at least 3"), "line 19: claims.lower: expect: write lower, higher or same"),
         (
+            ("expect: lower", "expect: within 10 of 70 %"),
+            "line 20: claims.lower: smallest_effect: has no place beside a range",
+        ),
+        (
             ("smallest_effect: 1 %", "smallest_effect: 1"),
             "line 20: claims.lower.smallest_effect: 1 is no effect; write",
         ),

@@ -164,19 +164,21 @@ def test_a_forest_plot_shows_each_effect_where_the_runs_put_it(claimed, forest):
 
 
 def test_what_is_claimed_is_shaded_and_verdicts_differ_in_shape(claimed, forest):
+    """Two comparisons and the share are of both problems, which have a row each beneath."""
     table = pd.read_csv(claimed[1] / "tables" / "claims.csv").set_index("claim")
     ratio, difference, share, value = forest.figure.axes
-    assert [len(axis.get_yticks()) for axis in forest.figure.axes] == [4, 1, 1, 1]
+    assert [len(axis.get_yticks()) for axis in forest.figure.axes] == [8, 1, 3, 1]
     low, high = ratio.get_xlim()
     ends = [
         end
         for area in ratio.collections
         for end in (area.get_datalim(ratio.transData).x0, area.get_datalim(ratio.transData).x1)
     ]
-    assert ends == pytest.approx([low, 0.99, low, 1, low, 1, 1, high])
+    assert ends == pytest.approx([low, 0.99, *[low, 1] * 6, 1, high])
     for axis, wanted in ((difference, (0.1, difference.get_xlim()[1])), (share, (10, 100)), (value, (-1, 1))):
-        (area,) = axis.collections
-        assert (area.get_datalim(axis.transData).x0, area.get_datalim(axis.transData).x1) == pytest.approx(wanted)
+        for area in axis.collections:
+            assert (area.get_datalim(axis.transData).x0, area.get_datalim(axis.transData).x1) == pytest.approx(wanted)
+    assert names(share)[1] == ["rates_matter", "linear", "digits_cnn"]
     shapes = {"holds": "o", "fails": "X", "undecided": "D"}
     for axis, rows in zip(
         forest.figure.axes,
@@ -234,9 +236,9 @@ def test_an_infinite_effect_is_an_arrow_with_its_number(forest):
         for line in ratio.get_lines()
         if line.get_marker() in ("<", ">")
     ]
-    assert arrows == [(">", high, 1), ("<", low, 2)]
+    assert arrows == [(">", high, 2), (">", high, 3), ("<", low, 5), ("<", low, 6)], "of each problem"
     over = {tuple(text.xy): text.get_text() for text in ratio.texts}
-    assert (over[high, 1], over[low, 2]) == ("∞", "0")
+    assert (over[high, 2], over[low, 5]) == ("∞", "0")
 
 
 def test_the_words_about_claims_count_them(claimed, forest):
@@ -245,11 +247,12 @@ def test_the_words_about_claims_count_them(claimed, forest):
     with style.applied():
         alt = describe("claims", None, forest)["alt"]
     assert "Forest plot of 7 claims" in alt
-    shown = table[table["claim"] != "predicts_much"]
+    shown = table[(table["claim"] != "predicts_much") & table["problem"].isna()]
     for verdict, words in (("holds", "hold"), ("fails", "fail")):
         of_verdict = list(shown.loc[shown["verdict"] == verdict, "claim"])
         assert f"{len(of_verdict)} {words if len(of_verdict) > 1 else verdict} ({', '.join(of_verdict)})" in alt
-    assert "2 intervals go beyond the axis." in alt
+    assert "3 claims about several problems have a row for each of them beneath" in alt
+    assert "4 intervals go beyond the axis." in alt
     assert forest.facts["left_out"] == 1
 
 

@@ -1,6 +1,6 @@
 """What claims come to: a forest plot of effects, with those for which each claim is true.
 
-A row is a claim; ratios, differences, shares and values have a panel each.
+A row is a claim, beneath it one for each of several problems; ratios, differences, shares and values have a panel each.
 """
 
 import math
@@ -71,15 +71,17 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
             Patch(label="the claim is true", **TRUE),
         ],
     )
+    wholes = claims[claims["problem"].isna()]
     facts = {
-        "claims": len(claims),
+        "claims": len(wholes),
         "verdicts": [
-            {"verdict": verdict, "claims": list(claims.loc[claims["verdict"] == verdict, "claim"])} for verdict in MARKS
+            {"verdict": verdict, "claims": list(wholes.loc[wholes["verdict"] == verdict, "claim"])} for verdict in MARKS
         ],
+        "by_problem": int(claims.loc[claims["problem"].notna(), "claim"].nunique()),
         "left_out": len(table) - len(claims),
         "beyond": int(sum(beyond(scaled(rows, unit), unit) for unit, rows in groups.items())),
     }
-    return panels.Drawing(figure, claims, claims[["claim", "verdict", "unit", *NUMBERS, "n"]], facts)
+    return panels.Drawing(figure, claims, claims[["claim", "problem", "verdict", "unit", *NUMBERS, "n"]], facts)
 
 
 def scaled(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
@@ -134,7 +136,9 @@ def panel(axis: Axes, unit: str, rows: pd.DataFrame) -> None:
         for offset, text in ((36, row.verdict), (86, f"n = {row.n}")):
             axis.annotate(text, (1, y), (offset, 0), **BESIDE)
     axis.set(xlim=(low, high), ylim=(max(1, len(rows)) - 0.4, -0.6))
-    axis.set_yticks(range(len(rows)), [matrix.wrapped(name, 40) for name in rows["claim"]])
+    axis.set_yticks(range(len(rows)), [matrix.wrapped(name, 40) for name in rows["problem"].fillna(rows["claim"])])
+    for label, problem in zip(axis.get_yticklabels(), rows["problem"], strict=False):
+        label.set_fontstyle("normal" if pd.isna(problem) else "italic")
     axis.set_title(UNITS[unit], loc="left", fontweight="bold")
     axis.grid(axis="y", visible=False)
     axis.spines["left"].set_visible(False)
