@@ -48,21 +48,26 @@ def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
         _edge(rate, experiment.optimizers[name].learning_rates)
         for name, rate in zip(chosen["optimizer"], chosen["learning_rate"], strict=True)
     ]
-    chosen = chosen.rename(columns={"median": "validation_loss", "n": "runs"}).drop(
-        columns=["lower", "upper", "steps_to_target"]
-    )
+    chosen = chosen.rename(columns={"median": "validation_loss", "n": "runs"}).drop(columns=["lower", "upper"])
     return histories.in_grid_order(chosen, experiment, ["problem", "optimizer", "batch_size", "schedule"])
 
 
 def best(chosen: pd.DataFrame, by_rate: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """CELL and TRIAL of the one cell that tuning prefers of all that are equal in `keys`: with the lowest median final
-    validation loss and, where runs end at a target, before that with the fewest examples to it; of equals the first in
-    grid order. `chosen` and `by_rate` are what `choose` and `rates` give."""
+    """CELL and TRIAL of the one cell that tuning prefers of all that are equal in `keys`, in grid order. `chosen` and
+    `by_rate` are what `choose` and `rates` give."""
     ranked = chosen[[*CELL, *TRIAL]].merge(by_rate)
-    ranked["examples_to_target"] = ranked["steps_to_target"] * ranked["batch_size"]
-    ranked["resolved"] = histories.resolved(ranked["median"])
-    ordered = ranked.sort_values(["examples_to_target", "resolved"], kind="stable")
-    return ordered.drop_duplicates(keys)[[*CELL, *TRIAL]].sort_index(ignore_index=True)
+    preferred = ranked.loc[by_preference(ranked["median"], ranked["steps_to_target"], ranked["batch_size"]).index]
+    return preferred.drop_duplicates(keys)[[*CELL, *TRIAL]].sort_index(ignore_index=True)
+
+
+def by_preference(losses: pd.Series, steps_to_target: pd.Series, batch_sizes: pd.Series) -> pd.DataFrame:
+    """What tuning prefers cells by, `examples_to_target` and `loss`, the best first and equals as they stood.
+
+    The lowest median final validation loss is best, those below histories.RESOLUTION being equal; where runs end at a
+    target, before that the fewest examples to it.
+    """
+    both = {"examples_to_target": steps_to_target * batch_sizes, "loss": histories.resolved(losses)}
+    return pd.DataFrame(both).sort_values(list(both), kind="stable")
 
 
 def as_json(chosen: pd.DataFrame) -> list[dict[str, Any]]:

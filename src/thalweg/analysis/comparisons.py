@@ -1,6 +1,6 @@
 """Which levels of a factor do worse than the best: the best cells of all levels, compared seed by seed and corrected.
 
-What compares cells elsewhere takes its best cells, its ratios and its verdicts from here.
+What compares cells elsewhere takes its best cells, what they are compared by, its ratios and verdicts from here.
 """
 
 from collections.abc import Hashable, Mapping
@@ -12,94 +12,138 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from thalweg.analysis import histories, intervals
-from thalweg.analysis.choose import CELL, TRIAL
+from thalweg.analysis.choose import CELL, TRIAL, by_preference
 from thalweg.grid.experiment import Experiment
 
 FACTORS = ("optimizer", "schedule", "batch_size")
+LOSS, EXAMPLES = "final test loss", "examples to target"
 REFERENCE = {"p": np.nan, "adjusted_p": np.nan, "verdict": "reference"}
 
 
 def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     """For each problem and factor, each level's best cell against the problem's best cell, seed by seed.
 
-    The effect is the median over seeds of the ratio of final test losses, which no monotone scale of the loss changes
-    and which runs that diverged or were out of time leave defined: against a run that finished the ratio is infinite,
-    against another such run it is one. Its interval is for each ratio by itself; the verdicts are corrected for all
-    comparisons of a problem and factor (`decided`).
+    Compared is what `measures` says. The verdict is of who is lower at each seed, and corrected for all comparisons of
+    a problem and factor (`decided`). The effect is the median over seeds of the ratio, null where a value is not
+    positive. Runs that diverged or were out of time leave it defined: against a run that finished the ratio is
+    infinite, against another such run it is one. Its interval is for each ratio by itself.
     """
-    losses = by_seed(evaluation)
+    values, measure = by_seed(experiment, evaluation), measures(experiment)
     rows = []
-    for _, of_problem in by_cell.groupby("problem", sort=False):
+    for problem, of_problem in by_cell.groupby("problem", sort=False):
         (best,) = best_cells(of_problem, ["problem"])[CELL].itertuples(index=False, name=None)
         for factor in FACTORS:
             levels = histories.in_grid_order(best_cells(of_problem, [factor]), experiment, [factor])
             keys = list(levels[CELL].itertuples(index=False, name=None))
-            ratios = {key: paired_ratios(losses.get(key), losses.get(best)) for key in keys}
-            verdicts = decided({key: ratios[key] for key in keys if key != best})
+            both = {key: paired(values.get(key), values.get(best)) for key in keys}
+            verdicts = decided({key: signs(both[key]) for key in keys if key != best})
             for key, level in zip(keys, levels.to_dict("records"), strict=True):
-                lower, upper = intervals.median_interval(ratios[key])
+                ratio = ratios(both[key])
+                lower, upper = intervals.median_interval(ratio) if ratio is not None else (np.nan, np.nan)
                 row = {name: level[name] for name in (*CELL, *TRIAL)} | {"factor": factor, "level": str(level[factor])}
-                row |= {"n": len(ratios[key]), "ratio": intervals.quartiles(ratios[key])[1]}
+                row |= {"measure": measure[str(problem)], "n": len(both[key])}
+                row |= {"median": intervals.quartiles(both[key][:, 0])[1]}
+                row |= {"ratio": intervals.quartiles(ratio)[1] if ratio is not None else np.nan}
                 rows.append({**row, "lower": lower, "upper": upper, **verdicts.get(key, REFERENCE)})
-    order = ["problem", "factor", "level", *CELL[1:], *TRIAL, "n", "ratio", "lower", "upper", *REFERENCE]
+    order = [
+        "problem",
+        "factor",
+        "level",
+        *CELL[1:],
+        *TRIAL,
+        "measure",
+        "n",
+        "median",
+        "ratio",
+        "lower",
+        "upper",
+        *REFERENCE,
+    ]
     return pd.DataFrame(rows)[order]
 
 
 def best_cells(by_cell: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """The rows of the best cell for each value of the columns `by`, the best first.
 
-    Which cells are best is decided on tuning runs alone, so that no evaluation run is both judge and party: the lowest
-    `tuning_validation_loss`, those below histories.RESOLUTION being equal, and of equals the first in grid order.
+    Which cells are best is decided on tuning runs alone, so that no evaluation run is both judge and party
+    (choose.by_preference); of equals the first in grid order.
     """
-    ranked = by_cell.sort_values("tuning_validation_loss", key=histories.resolved, kind="stable")
-    return ranked.drop_duplicates(by)
+    columns = ("tuning_validation_loss", "tuning_steps_to_target", "batch_size")
+    return by_cell.loc[by_preference(*(by_cell[name] for name in columns)).index].drop_duplicates(by)
 
 
-def by_seed(evaluation: pd.DataFrame) -> dict[Hashable, pd.Series]:
-    """For each cell the final test loss of its evaluation runs, by seed."""
-    return {
-        key: group.drop_duplicates("seed").set_index("seed")["final_test_loss"]
-        for key, group in evaluation.groupby(CELL, sort=False)
-    }
+def measures(experiment: Experiment) -> dict[str, str]:
+    """What runs are compared by on each problem. Where they end at a target their final loss is not theirs to lower: it
+    tells only how far each was beyond the target when it stopped."""
+    return {name: EXAMPLES if grid.end_at_target else LOSS for name, grid in experiment.problems.items()}
 
 
-def paired_ratios(losses: pd.Series | None, reference: pd.Series | None) -> NDArray[np.float64]:
-    """The ratio of losses at each seed that both have; one where both are infinite or below the RESOLUTION."""
-    if losses is None or reference is None:
-        return np.empty(0)
-    both = pd.concat([losses, reference], axis=1, join="inner").astype(float)
-    ours, theirs = both.apply(histories.resolved).to_numpy().T
+def by_seed(experiment: Experiment, evaluation: pd.DataFrame) -> dict[Hashable, pd.Series]:
+    """For each cell what its evaluation runs are compared by, by seed: lower is better, infinite is the worst.
+
+    That is the final test loss, none nearer to zero than the RESOLUTION, or the examples to the target, batch size ×
+    steps, infinite for a run that did not reach it.
+    """
+    at_target = evaluation["problem"].map(measures(experiment)) == EXAMPLES
+    examples = evaluation["ended_at"].astype(float) * evaluation["batch_size"]
+    reached = examples.where(evaluation["outcome"] == "reached target", np.inf)
+    losses = histories.resolved(evaluation["final_test_loss"].astype(float))
+    groups = evaluation.assign(value=losses.mask(at_target, reached)).groupby(CELL, sort=False)
+    return {key: group.drop_duplicates("seed").set_index("seed")["value"] for key, group in groups}
+
+
+def paired(ours: pd.Series | None, theirs: pd.Series | None) -> NDArray[np.float64]:
+    """An array (seeds, 2) of the values at each seed that both have."""
+    if ours is None or theirs is None:
+        return np.empty((0, 2))
+    both: NDArray[np.float64] = pd.concat([ours, theirs], axis=1, join="inner").to_numpy(float)
+    return both
+
+
+def signs(both: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At each seed −1 where ours is lower, 1 where it is higher, 0 where both are equal, of `paired` values."""
+    ours, theirs = both.T
+    found: NDArray[np.float64] = (ours > theirs).astype(float) - (ours < theirs)
+    return found
+
+
+def ratios(both: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Ours over theirs at each seed, one where both are infinite. None where a value is not positive: a ratio of losses
+    that may be negative says nothing, and one of zero examples neither."""
+    if not (both > 0).all():
+        return None
+    ours, theirs = both.T
     with np.errstate(invalid="ignore"):
-        ratios: NDArray[np.float64] = np.where(ours == theirs, 1.0, ours / theirs)
-    return ratios
+        found: NDArray[np.float64] = np.where(ours == theirs, 1.0, ours / theirs)
+    return found
 
 
-def decided(ratios: Mapping[Any, NDArray[np.float64]]) -> dict[Any, dict[str, Any]]:
-    """For each of a family of comparisons, given its ratios seed by seed: p, adjusted_p and verdict.
+def decided(signs: Mapping[Any, NDArray[np.float64]]) -> dict[Any, dict[str, Any]]:
+    """For each of a family of comparisons, given its signs seed by seed: p, adjusted_p and verdict.
 
     Lower or higher, as most seeds that do not tie are, where p adjusted for the whole family is at most 5 %, so that
     with 95 % no verdict of a family is wrong; else not distinguishable. Too few seeds where even with all seeds of all
     comparisons on one side, p = 2^(1 − n), none of them adjusted would be that low: a comparison by itself needs 6
     seeds, one of two or three 7, of up to six 8, of up to twelve 9, of up to 25 10, of up to 51 11.
     """
-    found = list(ratios.values())
+    found = list(signs.values())
     sizes = np.array([len(one) for one in found], float)
     p = np.array([sign_test(one) for one in found])
     adjusted = holm(p)
     enough = holm(np.minimum(1, 2 ** (1 - sizes))) <= 1 - intervals.LEVEL
     return {
         key: {"p": float(p[i]), "adjusted_p": float(adjusted[i]), "verdict": verdict(one, adjusted[i], bool(enough[i]))}
-        for i, (key, one) in enumerate(ratios.items())
+        for i, (key, one) in enumerate(signs.items())
     }
 
 
-def sign_test(ratios: NDArray[np.float64]) -> float:
-    """The two-sided p of the exact sign test that the median ratio is one; 1 where no seed says anything.
+def sign_test(signs: NDArray[np.float64]) -> float:
+    """The two-sided p of the exact sign test that higher is as likely as lower; 1 where no seed says anything.
 
-    Ties count for nothing (Conover 1999, section 3.4). Without ties p is at most 5 % where the median's interval
-    between order statistics does not hold one: each is the other, inverted.
+    Ties count for nothing (Conover 1999, section 3.4). Without ties p is at most 5 % where the interval of the median
+    ratio between order statistics does not hold one: each is the other, inverted.
     """
-    above, below = int((ratios > 1).sum()), int((ratios < 1).sum())
+    above, below = int((signs > 0).sum()), int((signs < 0).sum())
     return float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
 
 
@@ -111,10 +155,10 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def verdict(ratios: NDArray[np.float64], adjusted_p: float, enough: bool) -> str:
-    """What the ratios to the reference say, where there are `enough` of them to say anything."""
+def verdict(signs: NDArray[np.float64], adjusted_p: float, enough: bool) -> str:
+    """What the signs against the reference say, where there are `enough` of them to say anything."""
     if not enough:
         return "too few seeds"
     if adjusted_p > 1 - intervals.LEVEL:
         return "not distinguishable"
-    return "higher" if (ratios > 1).sum() > (ratios < 1).sum() else "lower"
+    return "higher" if signs.sum() > 0 else "lower"

@@ -44,6 +44,11 @@ WEIGHTS = {
     "weight_0": ("", "the first of the model's two trainable weights"),
     "weight_1": ("", "the second"),
 }
+MEASURE = (
+    "",
+    "what is compared: the final test loss or, where runs end at their target, the examples until there (batch size × "
+    "steps), infinite for a run that did not reach it",
+)
 SPECIFIC = {
     "cells": {
         "learning_rate": (
@@ -57,6 +62,10 @@ SPECIFIC = {
         "tuning_validation_loss": (
             "",
             "median over them of the final validation loss; a run that diverged or was out of time is infinite",
+        ),
+        "tuning_steps_to_target": (
+            "steps",
+            "median over them of the steps to a target at which runs end; infinite where they do not",
         ),
         "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
         "diverged_share": ("", "diverged / n"),
@@ -252,13 +261,19 @@ SPECIFIC = {
     },
     "comparisons": {
         "factor": ("", "the axis of the grid whose levels are compared"),
-        "level": ("", "the level; beside it its cell with the lowest tuning_validation_loss"),
+        "level": ("", "the level; beside it the cell of it that tuning prefers"),
         "learning_rate": ("", "the rate chosen for that cell"),
+        "measure": MEASURE,
         "n": ("seeds", "evaluation seeds that both cells have"),
-        "ratio": ("", "median over seeds of final test loss / that of the problem's best cell at the same seed"),
+        "median": ("", "median over these seeds of the measure; a loss is none nearer to zero than 1.4e-14"),
+        "ratio": (
+            "",
+            "median over seeds of the measure / that of the problem's best cell at the same seed; null where one is "
+            "not positive",
+        ),
         "lower": ("", "lower end of the median's 95 % interval (order statistics), for this ratio by itself"),
         "upper": ("", "upper end of it"),
-        "p": ("", "two-sided p of the exact sign test that the median ratio is 1; ties count for nothing"),
+        "p": ("", "two-sided p of the exact sign test that both are lower as often; ties count for nothing"),
         "adjusted_p": ("", "p adjusted for all comparisons of the problem and factor (Holm)"),
         "verdict": (
             "",
@@ -268,18 +283,19 @@ SPECIFIC = {
     },
     "improvements": {
         "problem": ("", "the problem's name in the experiment file; null for all problems together"),
-        "first": ("", "an optimizer, with its cell of the lowest tuning_validation_loss"),
+        "first": ("", "an optimizer, with the cell of it that tuning prefers"),
         "second": ("", "another optimizer, with its own; each pair is there once"),
+        "measure": MEASURE,
         "problems": ("problems", "on how many both were evaluated"),
         "n": ("seeds", "evaluation seeds that both have, those of all these problems"),
         "probability": (
             "",
-            "share of seeds at which the first ends with the lower test loss, a tie counting half; over all problems "
+            "share of seeds at which the first has the lower measure, a tie counting half; over all problems "
             "the mean of theirs",
         ),
         "lower": ("", "lower end of its 95 % interval (Clopper–Pearson), for this pair by itself"),
         "upper": ("", "upper end of it"),
-        "p": ("", "two-sided p of the exact sign test that both end lower as often; ties count for nothing"),
+        "p": ("", "two-sided p of the exact sign test that both are lower as often, ties aside"),
         "adjusted_p": ("", "p adjusted for all pairs of the problem, or of all problems together (Holm)"),
         "verdict": (
             "",
@@ -289,21 +305,22 @@ SPECIFIC = {
     },
     "ranks": {
         "problem": ("", "the problem's name in the experiment file; null for all problems together"),
-        "schedule": ("", "that of the optimizer's cell with the lowest tuning_validation_loss on the problem"),
+        "schedule": ("", "that of the cell of the optimizer that tuning prefers on the problem"),
         "batch_size": ("examples", "that of the same cell"),
         "learning_rate": ("", "the rate chosen for that cell"),
+        "measure": MEASURE,
         "problems": ("problems", "how many the row speaks of: all together are those where every optimizer has a rank"),
         "n": ("runs", "evaluation runs of those cells, diverged ones and those out of time included"),
-        "final_test_loss": ("", "interquartile mean over evaluation seeds; what ranks are of"),
+        "value": ("", "interquartile mean of the measure over evaluation seeds; what ranks are of"),
         "rank": (
             "",
-            "1 for the lowest final_test_loss, ties sharing theirs, those below 1.4e-14 being ties; over all problems "
+            "1 for the lowest value, ties sharing theirs, losses below 1.4e-14 being ties; over all problems "
             "the mean; null where not every optimizer was evaluated",
         ),
         "ratio": (
             "",
-            "geometric interquartile mean, over seeds and over problems, of final test loss / that of the problem's "
-            "best cell at the same seed",
+            "geometric interquartile mean, over seeds and over problems, of the measure / that of the problem's best "
+            "cell at the same seed; null where one is not positive",
         ),
         "lower": ("", "lower end of its 95 % interval (bootstrap of the seeds of each problem)"),
         "upper": ("", "upper end of it"),

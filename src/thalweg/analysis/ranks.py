@@ -26,27 +26,32 @@ class Friedman(NamedTuple):
 
 RATIO = ["ratio", "lower", "upper"]
 TEST = [*Friedman._fields, "permutation_p", "caution"]
-COLUMNS = [*CELL, *TRIAL, "problems", "n", "final_test_loss", "rank", *RATIO, *TEST]
+COLUMNS = [*CELL, *TRIAL, "measure", "problems", "n", "value", "rank", *RATIO, *TEST]
 
 
 def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     """A row a problem and optimizer, and one an optimizer over all problems (there `problem` is null).
 
-    Each optimizer stands there with its best cell, as `comparisons` has it, ranked by the interquartile mean of that
-    cell's final test loss; those below histories.RESOLUTION tie, as infinite ones do, and ties share their ranks.
-    `ratio` is the geometric interquartile mean, over seeds and over problems, of the ratio of the final test loss to
-    that of the problem's best cell at the same seed. All problems are those on which every optimizer has evaluation
-    runs; on another one nobody has a rank.
+    Each optimizer stands there with its best cell, ranked by the interquartile mean of what `comparisons` compares that
+    cell by; losses below histories.RESOLUTION tie, as infinite ones do, and ties share their ranks. `ratio` is the
+    geometric interquartile mean, over seeds and over problems, of the ratio to the problem's best cell at the same
+    seed; null where a value is not positive. All problems are those on which every optimizer has evaluation runs; on
+    another one nobody has a rank.
     """
-    losses = comparisons.by_seed(evaluation)
+    by_seed = comparisons.by_seed(experiment, evaluation)
     best = comparisons.best_cells(by_cell, ["problem", "optimizer"])
     reference = {key[0]: key for key in best.drop_duplicates("problem")[CELL].itertuples(index=False, name=None)}
     found = histories.in_grid_order(best, experiment, ["problem", "optimizer"])
-    keys = found[CELL].itertuples(index=False, name=None)
-    ratios = [comparisons.paired_ratios(losses.get(key), losses.get(reference[key[0]])) for key in keys]
+    keys = list(found[CELL].itertuples(index=False, name=None))
+    both = [comparisons.paired(by_seed.get(key), by_seed.get(reference[key[0]])) for key in keys]
+    ratios = [comparisons.ratios(one) for one in both]
+    found["measure"] = found["problem"].map(comparisons.measures(experiment))
+    found["value"] = [
+        intervals.interquartile_mean(by_seed[key].to_numpy()) if key in by_seed else np.nan for key in keys
+    ]
     present = found["optimizer"].where(found["n"] > 0).groupby(found["problem"]).transform("nunique")
     complete = present == found["optimizer"].nunique()
-    ranking = histories.resolved(found["final_test_loss"]).groupby(found["problem"]).rank()
+    ranking = found["value"].groupby(found["problem"]).rank()
     found = found.assign(problems=1, rank=ranking.where(complete), ratios=pd.Series(ratios, dtype=object))
     found[RATIO] = [_aggregate([one]) for one in ratios]
     rows = [*found.to_dict("records"), *_over_problems(found[complete])]
@@ -109,13 +114,25 @@ def _over_problems(found: pd.DataFrame) -> list[dict[str, Any]]:
         tested |= {**friedman(ranks)._asdict(), "permutation_p": permutation_p(ranks)}
     rows = []
     for optimizer, own in found.groupby("optimizer", sort=False):
-        row = {"optimizer": optimizer, "problems": problems, "n": own["n"].sum(), "rank": own["rank"].mean()}
+        row = {"optimizer": optimizer, "measure": " or ".join(own["measure"].unique()), "problems": problems}
+        row |= {"n": own["n"].sum(), "rank": own["rank"].mean()}
         rows.append({**row, **dict(zip(RATIO, _aggregate(list(own["ratios"])), strict=True)), **tested})
     return rows
 
 
-def _aggregate(ratios: Sequence[NDArray[np.float64]]) -> tuple[float, float, float]:
-    """The ratio and its interval, averaged as logarithms: one problem with large ratios would outweigh the rest."""
-    logs = [np.log(one) for one in ratios]
-    ratio, lower, upper = np.exp([intervals.interquartile_mean(np.concatenate(logs)), *intervals.stratified(logs)])
+def _aggregate(ratios: Sequence[NDArray[np.float64] | None]) -> tuple[float, float, float]:
+    """The ratio and its interval, averaged as logarithms: one problem with large ratios would outweigh the rest.
+
+    NaN where a problem has no ratios. Where only the reference diverged a ratio is zero, and its logarithm infinite;
+    there is no mean of that and of the logarithm of an infinite ratio, and so no interval where both are.
+    """
+    known = [one for one in ratios if one is not None]
+    if len(known) < len(ratios):
+        return np.nan, np.nan, np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = [np.log(one) for one in known]
+        together = np.concatenate(logs)
+        mixed = np.isposinf(together).any() and np.isneginf(together).any()
+        ends = (np.nan, np.nan) if mixed else intervals.stratified(logs)
+        ratio, lower, upper = np.exp([intervals.interquartile_mean(together), *ends])
     return float(ratio), float(lower), float(upper)

@@ -173,7 +173,7 @@ def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
             if name.startswith("final_"):
                 row[f"{name}_median"] = intervals.quartiles(values)[1]
         rows.append(row)
-    named = {name: f"tuning_{name}" for name in ("runs", *LOST, "validation_loss")}
+    named = {name: f"tuning_{name}" for name in ("runs", *LOST, "validation_loss", "steps_to_target")}
     order = [*CELL, *TRIAL, "edge", *named.values()]
     return pd.concat([chosen.rename(columns=named)[order], pd.DataFrame(rows)], axis=1)
 

@@ -10,10 +10,11 @@ import pandas as pd
 
 from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL
+from thalweg.analysis.comparisons import LOSS, measures
 from thalweg.analysis.factors import FACTORS
 from thalweg.analysis.sensitivity import WITHIN
 from thalweg.grid.experiment import Experiment
-from thalweg.reporting.findings import records
+from thalweg.reporting.findings import chosen, records
 
 TIMES = "examples"
 """What scores are compared in: optimizers' best cells may differ in batch size, and then a step is not a step."""
@@ -27,48 +28,51 @@ def of_experiment(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> di
     return {
         "best": best(tables["ranks"], tables["improvements"]),
         "rates": learning_rates(tables["factors"]),
-        "budgets": budgets(tables["budgets"]),
+        "budgets": budgets(_of_losses(experiment, tables["budgets"])),
         "ranges": good_ranges(tables["sensitivity"]),
         "soonest": soonest(tables["scores"]),
         "batches": batch_sizes(tables["scaling"]),
-        "schedules": schedules(experiment, tables["comparisons"]),
+        "schedules": schedules(experiment, tables["comparisons"], tables["cells"]),
     }
+
+
+def _of_losses(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of problems on which runs are compared by their losses."""
+    return table[table["problem"].map(measures(experiment)) == LOSS]
 
 
 def best(ranks: pd.DataFrame, improvements: pd.DataFrame) -> dict[str, Any] | None:
-    """The optimizer with the lowest mean rank, of equal ones that with the lowest ratio, against each other one.
-
-    `others` have the pair's verdict as seen from the best: lower means that the best ends lower.
+    """The pairs of optimizers that are decided over all problems, by the one that does better, and whether the others
+    are not distinguishable or have too few seeds; the optimizer that is better than every other one, if there is one;
+    and those that share the lowest mean rank.
     """
     ranked = ranks[ranks["problem"].notna() & ranks["rank"].notna()]
-    ended = ranked.loc[np.isfinite(ranked["final_test_loss"]), "problem"].nunique()
-    overall = ranks[ranks["problem"].isna() & ranks["rank"].notna()].sort_values(["rank", "ratio"], kind="stable")
-    if ended < 2 or len(overall) < 2:
+    ended = ranked.loc[np.isfinite(ranked["value"]), "problem"].nunique()
+    overall = ranks[ranks["problem"].isna() & ranks["rank"].notna()].sort_values("rank", kind="stable")
+    pairs = improvements[improvements["problem"].isna() & (improvements["n"] > 0)]
+    if ended < 2 or len(overall) < 2 or pairs.empty:
         return None
+    decided = [_winner_first(row) for row in records(pairs[pairs["verdict"].isin(REVERSED)])]
+    wins = {name: [row for row in decided if row["first"] == name] for name in overall["optimizer"]}
     first = records(overall)[0]
-    pairs = [_seen_from(first["optimizer"], row) for row in records(improvements[improvements["problem"].isna()])]
-    others = [row for row in pairs if row and row["n"]]
-    if not others:
-        return None
-    verdicts = ("lower", "higher", "not distinguishable", "too few seeds")
-    return first | {
-        "ratio_lower": first["lower"],
-        "ratio_upper": first["upper"],
+    return {
+        **{name: first[name] for name in ("measure", "problems", "rank", "permutation_p")},
         "sharing": overall.loc[overall["rank"] == first["rank"], "optimizer"].tolist(),
         "of": len(overall),
-        **{verdict.replace(" ", "_"): [row for row in others if row["verdict"] == verdict] for verdict in verdicts},
+        "above_all": next((name for name, own in wins.items() if len(own) == len(overall) - 1), None),
+        "wins": {name: own for name, own in wins.items() if own},
+        "not_distinguishable": int((pairs["verdict"] == "not distinguishable").sum()),
+        "too_few_seeds": int((pairs["verdict"] == "too few seeds").sum()),
     }
 
 
-def _seen_from(optimizer: str, row: dict[str, Any]) -> dict[str, Any] | None:
-    """A row of `improvements` about an optimizer and the `other`; None where it is about two others."""
-    if optimizer == row["first"]:
-        return row | {"other": row["second"]}
-    if optimizer != row["second"]:
-        return None
+def _winner_first(row: dict[str, Any]) -> dict[str, Any]:
+    """A decided row of `improvements`, turned so that the first of the pair is the lower."""
+    if row["verdict"] == "lower":
+        return row
     ends = {"probability": "probability", "lower": "upper", "upper": "lower"}
     turned = {name: 1 - row[end] for name, end in ends.items()}
-    return row | turned | {"other": row["first"], "verdict": REVERSED.get(row["verdict"], row["verdict"])}
+    return row | turned | {"first": row["second"], "second": row["first"], "verdict": REVERSED[row["verdict"]]}
 
 
 def learning_rates(factors: pd.DataFrame) -> dict[str, Any] | None:
@@ -96,15 +100,17 @@ def learning_rates(factors: pd.DataFrame) -> dict[str, Any] | None:
 
 def budgets(table: pd.DataFrame) -> dict[str, Any] | None:
     """The share of the trials from which on the expected test loss is within WITHIN of that of them all: quartiles over
-    the pools of an optimizer's trials at a batch size, those of all schedules together where there are several."""
+    the pools of an optimizer's trials at a batch size, those of all schedules together where there are several. A pool
+    with a loss that is not positive is left out: within a share of it means nothing."""
     keys = ["problem", "optimizer", "batch_size"]
     together = table[table["schedule"].isna()]
     single = table.merge(together[keys].drop_duplicates(), how="left", indicator="among")
     pools = pd.concat([together, single[single["among"] == "left_only"]])
     pools = pools[pools["trials"] > 1].sort_values([*keys, "k"])
     expected = histories.resolved(pools["expected"])
-    whole = expected.groupby([pools[key] for key in CELL], dropna=False).transform("last")
-    enough = pools.assign(beyond=expected > (1 + WITHIN) * whole)[np.isfinite(whole)]
+    by_pool = expected.groupby([pools[key] for key in CELL], dropna=False)
+    whole, lowest = by_pool.transform("last"), by_pool.transform("min")
+    enough = pools.assign(beyond=expected > (1 + WITHIN) * whole)[np.isfinite(whole) & (lowest > 0)]
     if enough.empty:
         return None
     groups = enough.groupby(CELL, dropna=False)
@@ -163,11 +169,14 @@ def batch_sizes(scaling: pd.DataFrame) -> dict[str, Any] | None:
     return series | {"n": int(fitted["n"].max()), "intervals": bool(low.notna().any())} | counts
 
 
-def schedules(experiment: Experiment, comparisons: pd.DataFrame) -> dict[str, Any] | None:
-    """The constant learning rate against each problem's best cell: a row a problem by its verdict."""
+def schedules(experiment: Experiment, comparisons: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any] | None:
+    """The constant learning rate against each problem's best cell: a row a problem by its verdict, where tuning could
+    choose a cell."""
     constant = [name for name, one in experiment.schedules.items() if not one.class_name and not one.warmup]
     levels = comparisons[(comparisons["factor"] == "schedule") & (comparisons["n"] > 0)]
     rows = levels[levels["level"].isin(constant[:1])]
+    known = [name for name, own in comparisons.groupby("problem") if chosen(own, cells) is not None]
+    rows = rows[rows["problem"].isin(known)].merge(cells[[*CELL, *histories.LOST]], how="left")
     if rows.empty or len(experiment.schedules) < 2:
         return None
     verdicts = ("higher", "lower", "not distinguishable", "too few seeds", "reference")

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from thalweg.analysis import histories
-from thalweg.analysis.choose import CELL
+from thalweg.analysis.choose import CELL, by_preference
 from thalweg.analysis.comparisons import FACTORS
 
 
@@ -15,7 +15,8 @@ def of_problem(
 ) -> dict[str, Any] | None:
     """The cell that the tuning runs choose, its test loss, and every other level of each factor by its verdict.
 
-    `tie` is how many cells are as good as the best on tuning runs, itself included. A level whose cell was named for
+    `tie` is how many cells are as good as the best on tuning runs, itself included. `measure` is what levels are
+    compared by, and `median` the chosen cell's median of it. A level whose cell was named for
     another level before carries that one as `same_as`. `range` is the range of good learning rates, if that is known.
 
     None where no cell was chosen.
@@ -24,8 +25,10 @@ def of_problem(
     best = chosen(compared, cells)
     if best is None:
         return None
-    losses = histories.resolved(cells.loc[cells["problem"] == problem, "tuning_validation_loss"])
-    lowest = float(losses.min())
+    columns = ("tuning_validation_loss", "tuning_steps_to_target", "batch_size")
+    ranked = by_preference(*(cells.loc[cells["problem"] == problem, name] for name in columns))
+    lowest, ties = float(ranked["loss"].iloc[0]), (ranked == ranked.iloc[0]).all(axis=1)
+    reference = compared[compared["verdict"] == "reference"].iloc[0]
     others = with_same_cells(compared[compared["verdict"] != "reference"])
     others = others.merge(cells[[*CELL, *histories.LOST]], how="left")
     by_verdict = {
@@ -38,8 +41,10 @@ def of_problem(
     return {
         "problem": problem,
         "best": records(best)[0],
+        "measure": reference["measure"],
+        "median": float(reference["median"]),
         "range": next(iter(records(sensitivity.dropna(subset="decades").merge(best[CELL]))), None),
-        "tie": {"cells": int((losses == lowest).sum()), "loss": lowest, "unresolved": lowest == histories.RESOLUTION},
+        "tie": {"cells": int(ties.sum()), "loss": lowest, "unresolved": lowest == histories.RESOLUTION},
         **{
             verdict.replace(" ", "_"): [
                 {**group, "levels": records(group["levels"])} for group in groups if len(group["levels"])

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from thalweg.analysis import TABLES, comparisons, intervals
+from thalweg.analysis import TABLES, choose, comparisons, intervals, pairs, ranks
 
-TIE = 1.0
+TIE = 0.0
 
 
 @pytest.fixture(scope="module")
@@ -24,24 +24,85 @@ def at(frame, **values):
     return frame
 
 
+def runs(losses):
+    """Evaluation runs on linear, at the constant rate and batch size 6: a row an optimizer and seed."""
+    return pd.DataFrame(
+        {"problem": "linear", "optimizer": name, "schedule": "constant", "batch_size": 6, "seed": seed}
+        | {"final_test_loss": loss, "outcome": "finished", "ended_at": 300}
+        for name, values in losses.items()
+        for seed, loss in enumerate(values)
+    )
+
+
 def of_signs(higher, lower, ties=0):
-    return np.array([2.0] * higher + [0.5] * lower + [TIE] * ties)
+    return np.array([1.0] * higher + [-1.0] * lower + [TIE] * ties)
 
 
 @pytest.mark.parametrize(
-    ("losses", "reference", "ratios"),
+    ("losses", "reference", "ratios", "signs"),
     [
-        ([2.0, 9.0], [1.0, 3.0], [2.0, 3.0]),
-        ([0.0, np.inf], [0.0, np.inf], [1.0, 1.0]),
-        ([np.inf, 1.0], [1.0, np.inf], [np.inf, 0.0]),
-        ([1e-15, 1.0], [0.0, 0.0], [1.0, 2.0**46]),
+        ([2.0, 9.0], [1.0, 3.0], [2.0, 3.0], [1, 1]),
+        ([0.0, np.inf], [0.0, np.inf], [1.0, 1.0], [0, 0]),
+        ([np.inf, 1.0], [1.0, np.inf], [np.inf, 0.0], [1, -1]),
+        ([1e-15, 1.0], [0.0, 0.0], [1.0, 2.0**46], [0, 1]),
+        ([-3.0, 2.0], [-1.0, 1.0], None, [-1, 1]),
+        ([-3.0, -1.0], [-3.0, -2.0], None, [0, 1]),
+        ([np.inf, -2.0], [-1.0, -1.0], None, [1, -1]),
     ],
 )
-def test_ratios_are_paired_and_defined_for_infinite_losses_and_for_those_below_what_single_precision_tells(
-    losses, reference, ratios
+def test_ratios_are_paired_and_defined_for_infinite_losses_and_tiny_ones_but_not_for_negative_ones(
+    experiment, losses, reference, ratios, signs
 ):
-    found = comparisons.paired_ratios(pd.Series(losses, index=[7, 8]), pd.Series(reference[::-1], index=[8, 7]))
-    assert list(found) == ratios
+    found = comparisons.by_seed(experiment, runs({"sgd": losses, "adam": reference}))
+    both = comparisons.paired(found["linear", "sgd", "constant", 6], found["linear", "adam", "constant", 6][::-1])
+    assert comparisons.ratios(both) is None if ratios is None else list(comparisons.ratios(both)) == ratios
+    assert list(comparisons.signs(both)) == signs
+
+
+def test_the_lower_of_negative_losses_is_the_better_one(experiment, built):
+    """By hand: of 7 seeds the first loss is the lower at all, and a ratio would say the reverse."""
+    cells = at(built["cells"], problem="linear", schedule="constant", batch_size=6)
+    cells = cells.assign(tuning_validation_loss=cells["optimizer"].map({"sgd": -1.0, "adam": -2.0, "doomed": np.inf}))
+    evaluation = runs({"sgd": [-1.0] * 7, "adam": [-2.0] * 7})
+    (row,) = at(comparisons.table(experiment, cells, evaluation), factor="optimizer", level="sgd").to_dict("records")
+    assert (row["verdict"], row["median"], row["measure"]) == ("higher", -1.0, "final test loss")
+    assert np.isnan([row["ratio"], row["lower"], row["upper"]]).all()
+
+
+def test_where_runs_end_at_their_target_the_examples_to_it_are_compared(experiment, built):
+    """By hand: sgd overshoots its target most and so ends lowest, but adam is there in half of the examples."""
+    problem = experiment.problems["linear"].model_copy(update={"end_at_target": True})
+    ending = experiment.model_copy(update={"problems": {**experiment.problems, "linear": problem}})
+    cells = at(built["cells"], problem="linear", schedule="constant", batch_size=6)
+    steps = cells["optimizer"].map({"sgd": 200.0, "adam": 100.0, "doomed": np.inf})
+    losses = cells["optimizer"].map({"sgd": 0.001, "adam": 0.009, "doomed": np.inf})
+    cells = cells.assign(tuning_validation_loss=losses, tuning_steps_to_target=steps)
+    sgd = runs({"sgd": [0.001] * 7}).assign(ended_at=[200] * 7, outcome="reached target")
+    adam = runs({"adam": [0.009] * 7}).assign(ended_at=[100] * 7, outcome="reached target")
+    doomed = runs({"doomed": [0.5] * 7}).assign(ended_at=[50] * 7, outcome="finished")
+    evaluation = pd.concat([sgd, adam, doomed])
+    table = at(comparisons.table(ending, cells, evaluation), factor="optimizer").set_index("level")
+    assert set(table["measure"]) == {"examples to target"}
+    assert table["verdict"].to_dict() == {"sgd": "higher", "adam": "reference", "doomed": "higher"}
+    assert table["median"].to_dict() == {"sgd": 1200.0, "adam": 600.0, "doomed": np.inf}
+    assert table["ratio"].to_dict() == {"sgd": 2.0, "adam": 1.0, "doomed": np.inf}
+    pair = pairs.table(ending, cells, evaluation).iloc[0]
+    assert (pair["first"], pair["second"], pair["verdict"], pair["probability"]) == ("sgd", "adam", "higher", 0.0)
+    ranked = at(ranks.table(ending, cells, evaluation), problem="linear").set_index("optimizer")
+    assert ranked["rank"].to_dict() == {"sgd": 2.0, "adam": 1.0, "doomed": 3.0}
+    assert ranked["value"].to_dict() == table["median"].to_dict()
+
+
+@pytest.mark.parametrize("which", ["small", "wide"])
+def test_the_best_cells_are_those_that_choosing_prefers(which, request):
+    """On wide, one problem's runs end at a target."""
+    tables = request.getfixturevalue(which)[1] / "tables"
+    cells, rates = pd.read_parquet(tables / "cells.parquet"), pd.read_parquet(tables / "rates.parquet")
+    for keys in (["problem"], ["problem", "optimizer"], ["problem", "schedule"], ["problem", "batch_size"]):
+        ours = comparisons.best_cells(cells, keys)[[*choose.CELL, *choose.TRIAL]].sort_index()
+        pd.testing.assert_frame_equal(
+            ours.reset_index(drop=True), choose.best(cells[[*choose.CELL, *choose.TRIAL]], rates, keys)
+        )
 
 
 @pytest.mark.parametrize("size", [1, 5, 6, 7, 10])
@@ -55,15 +116,15 @@ def test_the_sign_tests_p_is_the_share_of_all_signs_that_are_as_uneven(size):
 def test_ties_count_for_nothing_and_nothing_else_says_nothing():
     assert comparisons.sign_test(of_signs(8, 1, 3)) == comparisons.sign_test(of_signs(8, 1))
     assert comparisons.sign_test(of_signs(0, 0, 10)) == comparisons.sign_test(np.empty(0)) == 1
-    assert comparisons.sign_test(np.array([np.inf] * 6)) == comparisons.sign_test(np.zeros(6)) == 2 * 0.5**6
+    assert comparisons.sign_test(np.ones(6)) == comparisons.sign_test(-np.ones(6)) == 2 * 0.5**6
 
 
 @pytest.mark.parametrize("size", [6, 9, 10, 15, 20])
 def test_the_sign_test_is_the_medians_interval_inverted(size):
     for higher in range(size + 1):
-        ratios = of_signs(higher, size - higher)
-        lower, upper = intervals.median_interval(ratios)
-        assert (comparisons.sign_test(ratios) <= 0.05) == (not lower <= 1 <= upper)
+        signs = of_signs(higher, size - higher)
+        lower, upper = intervals.median_interval(2.0**signs)
+        assert (comparisons.sign_test(signs) <= 0.05) == (not lower <= 1 <= upper)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 5, 15])
@@ -111,7 +172,7 @@ def test_of_families_of_true_nulls_at_most_5_percent_have_a_verdict():
     losses = np.random.default_rng(3).lognormal(size=(2_000, 6, 10))
     wrong = 0
     for reference, *levels in losses:
-        found = comparisons.decided({place: level / reference for place, level in enumerate(levels)})
+        found = comparisons.decided({place: np.sign(level - reference) for place, level in enumerate(levels)})
         wrong += any(one["verdict"] != "not distinguishable" for one in found.values())
     assert 0 < wrong <= 0.05 * len(losses)
 

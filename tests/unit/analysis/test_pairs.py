@@ -19,21 +19,21 @@ def built(small):
 def outcomes(size):
     """Every way for `size` seeds to be lower, tied and higher, and what pairs.improvement makes of each."""
     ways = [(lower, ties, size - lower - ties) for lower in range(size + 1) for ties in range(size + 1 - lower)]
-    ratios = [np.repeat([0.5, 1.0, 2.0], way) for way in ways]
-    return np.array(ways), np.array([pairs.improvement([one]) for one in ratios])
+    signs = [np.repeat([-1.0, 0.0, 1.0], way) for way in ways]
+    return np.array(ways), np.array([pairs.improvement([one]) for one in signs])
 
 
 def test_the_probability_is_the_mean_over_problems_and_a_tie_counts_half():
-    ratios = [np.array([0.5, 0.0, 1.0, np.inf]), np.array([0.9, 0.1])]
-    assert pairs.improvement(ratios)[0] == ((2 + 0.5) / 4 + 1) / 2
+    signs = [np.array([-1.0, -1.0, 0.0, 1.0]), np.array([-1.0, -1.0])]
+    assert pairs.improvement(signs)[0] == ((2 + 0.5) / 4 + 1) / 2
     assert np.isnan(pairs.improvement([])).all()
 
 
 def test_without_ties_the_interval_is_scipys_exact_one():
     for lower in range(11):
-        ratios = np.repeat([0.5, 2.0], [lower, 10 - lower])
+        signs = np.repeat([-1.0, 1.0], [lower, 10 - lower])
         theirs = stats.binomtest(lower, 10).proportion_ci(0.95, method="exact")
-        assert pairs.improvement([ratios]) == pytest.approx((lower / 10, theirs.low, theirs.high))
+        assert pairs.improvement([signs]) == pytest.approx((lower / 10, theirs.low, theirs.high))
 
 
 @pytest.mark.parametrize("size", [1, 3, 6, 10])
@@ -50,7 +50,7 @@ def test_with_any_share_of_ties_the_interval_holds_the_truth_with_95_percent(siz
 
 def test_with_problems_that_differ_the_interval_over_them_holds_the_truth_with_95_percent():
     size = 6
-    ends = np.array([pairs.improvement([np.repeat([0.5, 2.0], [k, 3 * size - k])]) for k in range(3 * size + 1)])
+    ends = np.array([pairs.improvement([np.repeat([-1.0, 1.0], [k, 3 * size - k])]) for k in range(3 * size + 1)])
     for chances in product(np.linspace(0, 1, 11), repeat=3):
         total = np.ones(1)
         for chance in chances:
@@ -61,7 +61,7 @@ def test_with_problems_that_differ_the_interval_over_them_holds_the_truth_with_9
 
 
 def test_problems_with_unequally_many_seeds_count_as_the_smallest():
-    few, many = np.array([0.5] * 6), np.array([2.0] * 10)
+    few, many = np.array([-1.0] * 6), np.array([1.0] * 10)
     assert pairs.improvement([few, many]) == pairs.improvement([few, many[:6]])
 
 

@@ -1,5 +1,6 @@
 """Ranks over problems, against Demšar's published example, SciPy and enumeration."""
 
+import warnings
 from itertools import permutations, product
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_ranks_are_those_of_the_best_cells_and_over_problems_their_mean(built):
     for problem in ("linear", "digits_cnn"):
         found = table.loc[problem].set_index("optimizer")
         assert found["rank"].to_dict() == expected.loc[problem].to_dict()
-        assert found["final_test_loss"].to_dict() == losses.loc[problem].to_dict()
+        assert found["value"].to_dict() == losses.loc[problem].to_dict()
     together = table.loc["all"].set_index("optimizer")
     assert together["rank"].to_dict() == expected.mean().to_dict()
     assert together["chi_square"].unique() == pytest.approx(stats.friedmanchisquare(*expected.to_numpy().T).statistic)
@@ -155,7 +156,31 @@ def test_the_aggregate_is_the_geometric_trimmed_mean_of_all_paired_ratios_and_in
 
 def tied(experiment, built, loss):
     evaluation = built["runs"][built["runs"]["stage"] == "evaluation"]
-    return ranks.table(experiment, built["cells"].assign(final_test_loss=loss), evaluation)
+    return ranks.table(experiment, built["cells"], evaluation.assign(final_test_loss=loss))
+
+
+def test_a_seed_at_which_only_the_reference_diverged_has_a_ratio_of_zero_and_gives_no_warning():
+    """By hand: of 8 ratios the two lowest and the two highest are cut, and all that is left is 2."""
+    with warnings.catch_warnings(action="error"):
+        ratio, lower, upper = ranks._aggregate([np.array([0.0, 1, 2, 2, 2, 2, 8, 8])])
+        assert ratio == pytest.approx(2)
+        assert lower < 2 < upper
+        ratio, *ends = ranks._aggregate([np.array([0.0, 1, 2, 2, 2, 2, 8, np.inf])])
+        assert ratio == pytest.approx(2)
+        assert np.isnan(ends).all()
+        assert np.isnan(ranks._aggregate([np.array([0.0] * 4 + [np.inf] * 4)])).all()
+
+
+def test_without_ratios_on_one_problem_there_is_no_ratio_over_all():
+    assert np.isnan(ranks._aggregate([np.full(7, 2.0), None])).all()
+
+
+def test_negative_losses_have_ranks_and_no_ratios(experiment, built):
+    evaluation = built["runs"][built["runs"]["stage"] == "evaluation"]
+    losses = evaluation["optimizer"].map({"sgd": -3.0, "adam": -1.0, "doomed": np.inf})
+    table = ranks.table(experiment, built["cells"], evaluation.assign(final_test_loss=losses))
+    assert table["rank"].tolist() == [1, 2, 3] * 3
+    assert table[["ratio", "lower", "upper"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("loss", [np.inf, 0.0, 1e-15])
@@ -168,7 +193,7 @@ def test_infinite_losses_tie_and_those_below_what_single_precision_tells(experim
 def test_a_problem_on_which_an_optimizer_was_not_evaluated_ranks_nobody(experiment, built):
     gone = (built["cells"]["problem"] == "digits_cnn") & (built["cells"]["optimizer"] == "adam")
     cells = built["cells"].assign(n=built["cells"]["n"].mask(gone, 0))
-    evaluation = built["runs"][built["runs"]["stage"] == "evaluation"]
+    evaluation = built["runs"][built["runs"]["stage"] == "evaluation"].fillna({"final_test_loss": np.inf})
     table = ranks.table(experiment, cells, evaluation)
     assert table.loc[table["problem"] == "digits_cnn", "rank"].isna().all()
     together = table[table["problem"].isna()]

@@ -42,55 +42,88 @@ def percent(value):
     return f"{number(100 * value)} %"
 
 
-def test_the_best_optimizer_is_that_of_the_lowest_mean_rank_and_its_pairs_are_turned_to_it(experiment, tables):
-    single = [row for row in tables["ranks"].to_dict("records") if isinstance(row["problem"], str)]
-    means = {
-        name: np.mean([row["rank"] for row in rows(pd.DataFrame(single), optimizer=name)])
-        for name in experiment.optimizers
-    }
-    first = min(means, key=means.get)
+def test_every_decided_pair_is_told_by_its_winner_and_nothing_else_is(experiment, tables):
     pairs = [row for row in tables["improvements"].to_dict("records") if not isinstance(row["problem"], str)]
     text = sentences(experiment, tables)[0]
     assert f"Over {len(experiment.problems)} problems" in text
-    seen = 0
+    wins = dict.fromkeys(experiment.optimizers, 0)
     for row in pairs:
-        if first not in (row["first"], row["second"]):
+        if row["verdict"] not in ("lower", "higher"):
             continue
-        other = row["second"] if row["first"] == first else row["first"]
-        below = row["probability"] if row["first"] == first else 1 - row["probability"]
-        won = {"lower": row["first"], "higher": row["second"]}.get(row["verdict"])
-        if won == first:
-            seen += 1
-            ends = sorted(
-                [row["lower"], row["upper"]] if row["first"] == first else [1 - row["upper"], 1 - row["lower"]]
-            )
-            words = f"{other} (at {percent(below)} of {row['n']} seeds [{percent(ends[0])}, {percent(ends[1])}])"
-            assert words in text.partition("ends lower than")[2]
-    everyone = f"{first} ends with a lower test loss than every other optimizer" in text
-    assert everyone == (seen == len(experiment.optimizers) - 1)
+        lower = row["verdict"] == "lower"
+        winner, loser = (row["first"], row["second"]) if lower else (row["second"], row["first"])
+        wins[winner] += 1
+        ends = [row["lower"], row["upper"]] if lower else [1 - row["upper"], 1 - row["lower"]]
+        share = row["probability"] if lower else 1 - row["probability"]
+        words = f"{loser} (at {percent(share)} of {row['n']} seeds [{percent(ends[0])}, {percent(ends[1])}])"
+        assert words in text.partition(f"Seed by seed {winner} ends lower than ")[2].partition("Seed by seed")[0]
+    assert text.count(" seeds [") == sum(wins.values()) > 0
+    assert text.count("Seed by seed") == sum(number > 0 for number in wins.values())
+    for name, number in wins.items():
+        above_all = f"{name} is shown to end lower than every other optimizer" in text
+        assert above_all == (number == len(experiment.optimizers) - 1)
+
+
+def over_all(tables, verdicts, measure="final test loss"):
+    """The tables with these verdicts over all problems, of sgd and adam, sgd and doomed, adam and doomed."""
+    table = tables["improvements"]
+    one = table[table["problem"].isna()].assign(
+        verdict=verdicts, probability=[0.225, 0.5, 0.5], lower=0.125, upper=0.375, n=40, measure=measure
+    )
+    ranks = tables["ranks"].assign(rank=tables["ranks"]["optimizer"].map({"sgd": 1.0, "adam": 2.0, "doomed": 3.0}))
+    return tables | {"improvements": one, "ranks": ranks.assign(measure=measure)}
+
+
+def test_the_one_decided_pair_is_told_also_where_neither_has_the_lowest_rank(experiment, tables):
+    """By hand: the pair of adam and doomed is decided, while sgd has the lowest mean rank."""
+    told = over_all(tables, ["not distinguishable", "not distinguishable", "higher"])
+    text = sentences(experiment, told)[0]
+    assert "no optimizer is shown to end lower than all others." in text
+    assert "Seed by seed doomed ends lower than adam (at 50.0 % of 40 seeds [62.5 %, 87.5 %]), a tie" in text
+    assert "The other 2 pairs are not distinguishable." in text
+    assert "The lowest mean rank, 1.00 among 3, is that of sgd." in text
+    assert "times" not in text
+    text = sentences(experiment, over_all(tables, ["higher", "not distinguishable", "too few seeds"]))[0]
+    assert "adam ends lower than sgd (at 77.5 % of 40 seeds [62.5 %, 87.5 %])" in text
+    assert "The other 1 pair is not distinguishable. Of 1 pair there are too few seeds to tell." in text
+
+
+@pytest.mark.parametrize(
+    ("measure", "every", "words"),
+    [
+        ("final test loss", "end lower than every", "ends lower than"),
+        (
+            "examples to target",
+            "take fewer examples to the target than every",
+            "takes fewer examples to the target than",
+        ),
+        (
+            "final test loss or examples to target",
+            "end lower or, where runs end at their target, take fewer examples to it, than every",
+            "ends lower or, where runs end at their target, takes fewer examples to it, than",
+        ),
+    ],
+)
+def test_who_is_better_is_told_in_words_of_what_was_compared(experiment, tables, measure, every, words):
+    text = sentences(experiment, over_all(tables, ["lower", "lower", "not distinguishable"], measure))[0]
+    assert f"sgd is shown to {every} other optimizer" in text
+    assert f"Seed by seed sgd {words} adam (" in text
+    assert "and doomed (" in text
 
 
 def test_where_everything_ties_nobody_is_best(experiment, tables):
     """Ranks are all the same, and no pair tells its two apart."""
-    alike = tables["ranks"].assign(rank=2.0, ratio=1.0, lower=1.0, upper=1.0, permutation_p=1.0)
+    alike = tables["ranks"].assign(rank=2.0, permutation_p=1.0)
     pairs = tables["improvements"].assign(probability=0.5, verdict="not distinguishable")
     text = sentences(experiment, tables | {"ranks": alike, "improvements": pairs})[0]
     assert "no optimizer is shown to end lower than all others" in text
     assert "2.00 among 3, is shared by sgd, adam and doomed." in text
-    assert "not distinguishable from it: adam and doomed." in text
+    assert "3 pairs are not distinguishable." in text
     assert "That mean ranks differ at all is not shown" in text
     few = pairs.assign(verdict="too few seeds")
     text = sentences(experiment, tables | {"ranks": alike, "improvements": few})[0]
-    assert "Too few seeds to tell: adam and doomed." in text
-    assert "ends lower than" not in text.replace("to end lower than", "")
-
-
-def test_an_optimizer_that_ends_higher_than_another_is_not_best_alone(experiment, tables):
-    pairs = tables["improvements"].assign(verdict="higher")
-    ranks = tables["ranks"].assign(rank=tables["ranks"]["optimizer"].map({"sgd": 1.0, "adam": 2.0, "doomed": 3.0}))
-    text = sentences(experiment, tables | {"improvements": pairs, "ranks": ranks})[0]
-    assert "is that of sgd." in text
-    assert "it ends higher than adam and doomed." in text
+    assert "Of 3 pairs there are too few seeds to tell." in text
+    assert "Seed by seed" not in text
 
 
 def test_of_one_problem_nothing_is_said_over_all(wide, wide_tables):
@@ -119,7 +152,7 @@ def test_of_no_rows_nothing_is_said(experiment, tables):
 
 def test_where_nothing_finished_nobody_is_best(experiment, tables):
     lost = {
-        "ranks": tables["ranks"].assign(final_test_loss=np.inf),
+        "ranks": tables["ranks"].assign(value=np.inf),
         "budgets": tables["budgets"].assign(expected=np.inf),
         "sensitivity": tables["sensitivity"].assign(decades=np.nan),
         "scores": tables["scores"].assign(score=0.0, lower=0.0, upper=0.0),
@@ -254,19 +287,37 @@ def test_the_constant_rate_against_the_best_cells(experiment, tables):
             assert row["problem"] in text.partition("On ")[2]
         else:
             interval = f"{number(row['ratio'])} times [{number(row['lower'])}, {number(row['upper'])}], n = {row['n']}"
-            assert f"{row['problem']} ({interval})" in text
+            assert f"{row['problem']} ({interval}" in text
     for verdict, words in {
         "not distinguishable": "Not distinguishable on linear",
         "too few seeds": "Undecided, for too few seeds, on linear",
         "lower": "Lower on linear",
-        "higher": "higher test loss on linear",
+        "higher": "higher on linear",
     }.items():
-        told = tables["comparisons"].assign(verdict=verdict)
+        table = tables["comparisons"]
+        told = table.assign(verdict=table["verdict"].where(table["factor"] != "schedule", verdict))
         assert words in sentences(experiment, tables | {"comparisons": told})[-1]
 
 
+def test_of_schedules_a_problem_where_tuning_could_choose_nothing_is_left_out(experiment, tables):
+    cells = tables["cells"]
+    lost = cells.assign(
+        tuning_validation_loss=cells["tuning_validation_loss"].mask(cells["problem"] == "linear", np.inf)
+    )
+    (text,) = [one for one in sentences(experiment, tables | {"cells": lost}) if one.startswith("Schedules.")]
+    assert "Over 1 problem" in text
+    assert "linear" not in text
+
+
+def test_within_a_share_of_a_loss_that_is_not_positive_means_nothing(tables):
+    negative = tables["budgets"]["problem"] == "linear"
+    table = tables["budgets"].assign(expected=tables["budgets"]["expected"].mask(negative, -1.0))
+    assert conclusions.budgets(table) == conclusions.budgets(table[~negative])
+    assert conclusions.budgets(table[negative]) is None
+
+
 def test_without_a_constant_rate_nothing_is_said_of_schedules(wide, wide_tables):
-    assert conclusions.schedules(load(wide[0]), wide_tables["comparisons"]) is None
+    assert conclusions.schedules(load(wide[0]), wide_tables["comparisons"], wide_tables["cells"]) is None
     assert all(not one.startswith("Schedules.") for one in sentences(load(wide[0]), wide_tables))
 
 

@@ -384,6 +384,21 @@ def test_what_a_search_chose_stands_in_the_findings_and_the_cells(wide, wide_sit
     assert re.search(r"and peak rate \S+, amsgrad \d, beta_1 0\.\d+; on 7 other seeds", wide_text)
 
 
+def test_where_runs_end_at_their_target_the_findings_speak_of_the_examples_to_it(wide, wide_text):
+    keys = ["problem", "optimizer", "schedule", "batch_size"]
+    tables = pages.read(wide[1])
+    reference = tables["comparisons"].query("problem == 'linear' and verdict == 'reference'").iloc[0]
+    runs = tables["runs"][tables["runs"]["stage"] == "evaluation"]
+    own = runs[(runs[keys] == reference[keys].to_numpy()).all(axis=1)]
+    examples = (own["ended_at"] * own["batch_size"]).where(own["outcome"] == "reached target", np.inf).median()
+    finding = wide_text.partition("On linear the tuning runs choose")[2].partition("On sine")[0]
+    assert f"the examples to it: a median of {templates.number(examples)}." in finding
+    assert f"it is reached after a median of {templates.number(examples)} examples." in finding
+    assert "loss is higher" not in finding
+    sine = wide_text.partition("On sine the tuning runs choose")[2].partition("All comparisons")[0]
+    assert "examples to it" not in sine
+
+
 def test_runs_out_of_time_are_said_where_there_are_any(wide, wide_text, site):
     counts = pd.read_parquet(wide[1] / "tables" / "counts.parquet")
     total = counts["out_of_time"].sum()
