@@ -18,7 +18,7 @@ from thalweg.analysis.choose import CELL
 from thalweg.analysis.histories import FINISHED
 from thalweg.grid.claims import TUNED, Claim, Comparison, Level, Measure, Of, Range
 from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import Cell, cells, declared, trials
+from thalweg.grid.runs import Cell, cells, trials
 
 Targets = Mapping[str, list[tuple[list[float], float]]]
 """For each problem with probe points: the points and the true values, in the order of the columns."""
@@ -430,8 +430,8 @@ def _steps_to(experiment: Experiment, runs: pd.DataFrame, recorded: pd.DataFrame
 def share_of_variance(experiment: Experiment, problem: str, of: Of, measure: Measure, runs: pd.DataFrame) -> Finding:
     """The share of the variance between a problem's tuning runs that is due to a factor."""
     tuning = runs[(runs["stage"] == "tuning") & (runs["problem"] == problem)]
-    design = factors.design_of(tuning)
-    if design is None or len(tuning) < declared(experiment)[problem, "tuning"]:
+    design = factors.complete_design(experiment, problem, tuning)
+    if design is None:
         return Finding(lacks="missing runs")
     found = factors.estimates([design], measure.kind.endswith("interactions"))[str(of.factor)]
     lower, upper = factors.jackknife_interval(found)

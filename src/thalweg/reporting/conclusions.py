@@ -121,52 +121,50 @@ def budgets(table: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def good_ranges(sensitivity: pd.DataFrame) -> dict[str, Any] | None:
-    """The optimizers whose range of good learning rates is widest and narrowest, by the median over their cells."""
-    known = sensitivity[sensitivity["decades"].notna()]
-    found = [
-        {"optimizer": name, "cells": len(own), "open": int(own["open"].notna().sum()), **_quartiles(own["decades"])}
-        for name, own in known.groupby("optimizer", sort=False)
-    ]
-    if len(found) < 2:
+    """In how many cells the best of the rates tried is alone within WITHIN of the best result (`alone`), and among the
+    optimizers of which most cells have a wider range the one where it is widest and narrowest, by the median."""
+    known = sensitivity[sensitivity["range"].isin(["interpolated", "one rate alone"])]
+    if known.empty:
         return None
-    widest, narrowest = max(found, key=_median), min(found, key=_median)
-    return {
-        "widest": widest,
-        "narrowest": narrowest,
-        "of": len(found),
-        "within": WITHIN,
-        "apart": widest["lower"] > narrowest["upper"],
-    }
+    found = []
+    for name, own in known.groupby("optimizer", sort=False):
+        wide = own[own["range"] == "interpolated"]
+        if 2 * len(wide) > len(own):
+            ends = {"cells": len(wide), "open": int(wide["open"].notna().sum()), **_quartiles(wide["decades"])}
+            found.append({"optimizer": name, **ends})
+    alone = {"alone": int((known["range"] == "one rate alone").sum()), "cells": len(known), "within": WITHIN}
+    if len(found) < 2:
+        return alone
+    return alone | {"widest": max(found, key=_median), "narrowest": min(found, key=_median)}
 
 
 def soonest(scores: pd.DataFrame) -> dict[str, Any] | None:
-    """The optimizer with the highest score, and the others by whether their intervals are below its own."""
+    """The optimizer with the highest score, and the others by how the difference to it was decided."""
     known = scores[(scores["measure"] == TIMES) & (scores["workloads"] > 0)]
     if len(known) < 2 or not known["score"].max() > 0:
         return None
-    first, *others = records(known.sort_values("score", ascending=False, kind="stable"))
-    below = [one for one in others if first["lower"] is not None and one["upper"] < first["lower"]]
-    return first | {"below": below, "overlapping": [one for one in others if one not in below]}
+    ranked = known.assign(reference=known["verdict"] == "reference")
+    first, *others = records(ranked.sort_values(["reference", "score"], ascending=False, kind="stable"))
+    named = {"below": "lower", "not_distinguishable": "not distinguishable"}
+    return first | {name: [one for one in others if one["verdict"] == verdict] for name, verdict in named.items()}
 
 
 def batch_sizes(scaling: pd.DataFrame) -> dict[str, Any] | None:
-    """How many of the series that could be fitted have the interval of their critical batch size wholly above the batch
-    sizes tried, wholly below, or wholly among them; `undecided` are the others."""
+    """How many of the series that could be fitted are in each regime, and how many are `unshaped`: no curve fits."""
     fitted = scaling[(scaling["fit"] == "fitted") & (scaling["median"] > 0)]
     if fitted.empty:
         return None
-    groups = fitted.groupby(["problem", "optimizer", "target"], sort=False)
-    sizes, rows = groups["batch_size"].agg(["min", "max"]), groups.first()
-    low, high = rows["critical_batch_size_lower"], rows["critical_batch_size_upper"]
-    found = {
-        "above": low >= sizes["max"],
-        "below": high <= sizes["min"],
-        "among": (low > sizes["min"]) & (high < sizes["max"]),
+    rows = fitted.groupby(["problem", "optimizer", "target"], sort=False).first()
+    named = {"above": "in proportion", "below": "little", "among": "turning", "undecided": "undecided"}
+    unshaped = scaling[scaling["fit"] == "not of this shape"].drop_duplicates(["problem", "optimizer", "target"])
+    return {
+        "series": len(rows),
+        "problems": fitted["problem"].drop_duplicates().tolist(),
+        "n": int(fitted["n"].max()),
+        "intervals": bool(rows["critical_batch_size_lower"].notna().any()),
+        "unshaped": len(unshaped),
+        **{name: int((rows["regime"] == regime).sum()) for name, regime in named.items()},
     }
-    counts = {name: int(one.sum()) for name, one in found.items()}
-    problems = fitted["problem"].drop_duplicates().tolist()
-    series = {"series": len(rows), "undecided": len(rows) - sum(counts.values()), "problems": problems}
-    return series | {"n": int(fitted["n"].max()), "intervals": bool(low.notna().any())} | counts
 
 
 def schedules(experiment: Experiment, comparisons: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any] | None:

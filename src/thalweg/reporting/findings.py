@@ -43,7 +43,7 @@ def of_problem(
         "best": records(best)[0],
         "measure": reference["measure"],
         "median": float(reference["median"]),
-        "range": next(iter(records(sensitivity.dropna(subset="decades").merge(best[CELL]))), None),
+        "range": next(iter(records(sensitivity[sensitivity["rates"] > 0].merge(best[CELL]))), None),
         "tie": {"cells": int(ties.sum()), "loss": lowest, "unresolved": lowest == histories.RESOLUTION},
         **{
             verdict.replace(" ", "_"): [

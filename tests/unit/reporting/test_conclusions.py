@@ -140,7 +140,7 @@ def test_of_one_problem_nothing_is_said_over_all(wide, wide_tables):
 def test_of_one_optimizer_nothing_is_compared(tables):
     one = {name: table[table["optimizer"] == "adam"] for name, table in tables.items() if "optimizer" in table}
     assert conclusions.best(one["ranks"], tables["improvements"].iloc[:0]) is None
-    assert conclusions.good_ranges(one["sensitivity"]) is None
+    assert "widest" not in conclusions.good_ranges(one["sensitivity"])
     assert conclusions.soonest(one["scores"]) is None
 
 
@@ -154,7 +154,7 @@ def test_where_nothing_finished_nobody_is_best(experiment, tables):
     lost = {
         "ranks": tables["ranks"].assign(value=np.inf),
         "budgets": tables["budgets"].assign(expected=np.inf),
-        "sensitivity": tables["sensitivity"].assign(decades=np.nan),
+        "sensitivity": tables["sensitivity"].assign(range="no finite result above zero"),
         "scores": tables["scores"].assign(score=0.0, lower=0.0, upper=0.0),
         "factors": tables["factors"].assign(share=0.0, lower=0.0, upper=0.0, total=0.0),
         "scaling": tables["scaling"].assign(median=np.nan),
@@ -218,22 +218,26 @@ def test_of_one_schedule_the_pools_are_those_of_the_cells(tables):
     assert found["pools"] == finite.sum()
 
 
-def test_the_widest_and_the_narrowest_range(experiment, tables):
+def test_the_widest_and_the_narrowest_range_of_those_who_mostly_have_one(experiment, tables):
     widths = np.random.default_rng(0).uniform(0.5, 2, len(tables["sensitivity"]))
-    table = tables["sensitivity"].assign(decades=widths)
-    tables = tables | {"sensitivity": table}
-    medians = {
-        name: np.median(table.loc[table["optimizer"] == name, "decades"]) for name in table["optimizer"].unique()
-    }
-    found = conclusions.good_ranges(tables["sensitivity"])
+    table = tables["sensitivity"].assign(decades=widths, range="interpolated")
+    names = list(table["optimizer"].unique())
+    first = table["optimizer"] == names[0]
+    medians = {name: np.median(table.loc[table["optimizer"] == name, "decades"]) for name in names}
+    found = conclusions.good_ranges(table)
     assert found["widest"]["optimizer"] == max(medians, key=medians.get)
     assert found["narrowest"]["optimizer"] == min(medians, key=medians.get)
-    text = " ".join(sentences(experiment, tables))
+    text = " ".join(sentences(experiment, tables | {"sensitivity": table}))
     assert f"a factor of {number(10 ** max(medians.values()))} from end to end" in text
-    assert ("no clear difference" in text) == (not found["apart"])
+    assert f"In 0 of {len(table)} cells the best rate alone" in text
+    alone = table.assign(range=table["range"].mask(first, "one rate alone"))
+    found = conclusions.good_ranges(alone)
+    assert (found["alone"], found["cells"]) == (first.sum(), len(table))
+    assert names[0] not in str({name: found[name]["optimizer"] for name in ("widest", "narrowest") if name in found})
+    assert "widest" not in conclusions.good_ranges(table.assign(range="one rate alone"))
 
 
-def test_the_soonest_is_set_apart_from_those_alone_whose_intervals_lie_below(experiment, tables):
+def test_the_soonest_is_set_apart_from_those_alone_whose_difference_is_decided(experiment, tables):
     scores = pd.DataFrame(
         {
             "measure": ["examples"] * 3 + ["steps"] * 3,
@@ -244,38 +248,44 @@ def test_the_soonest_is_set_apart_from_those_alone_whose_intervals_lie_below(exp
             "score": [0.9, 0.8, 0.1, 0.1, 0.2, 0.3],
             "lower": [0.7, 0.6, 0.0, 0.0, 0.1, 0.2],
             "upper": [1.0, 0.9, 0.3, 0.2, 0.3, 0.4],
+            "verdict": ["reference", "not distinguishable", "lower", "lower", "lower", "reference"],
         }
     )
     (text,) = [one for one in sentences(experiment, tables | {"scores": scores}) if one.startswith("Soonest")]
     assert "is sgd (0.900 [0.700, 1.00])" in text
     assert "at each of 5 targets" in text
-    assert "as the intervals overlap: adam (0.800 [0.600, 0.900])." in text
-    assert "Below: doomed (0.100 [0, 0.300])." in text
-    few = scores.assign(lower=np.nan, upper=np.nan)
+    assert "in the same resamples: adam (0.800 [0.600, 0.900])." in text
+    assert "Holm’s method): doomed (0.100 [0, 0.300])." in text
+    few = scores.assign(lower=np.nan, upper=np.nan, verdict="too few seeds")
+    few.loc[0, "verdict"] = "reference"
     (text,) = [one for one in sentences(experiment, tables | {"scores": few}) if one.startswith("Soonest")]
     assert "too few for intervals" in text
     assert "Whether others differ is undecided." in text
-    assert "Below" not in text
+    assert "Lower" not in text
 
 
-def scaled(ends):
-    """Series of three batch sizes each, with these intervals of the critical batch size."""
+def scaled(regimes):
+    """Series of three batch sizes each, in these regimes."""
     return pd.DataFrame(
         {"problem": "linear", "optimizer": f"one_{place}", "target": "t", "batch_size": size, "n": 7, "median": 10.0}
-        | {"fit": "fitted", "critical_batch_size_lower": low, "critical_batch_size_upper": high}
-        for place, (low, high) in enumerate(ends)
+        | {"fit": "fitted" if regime else "not of this shape", "regime": regime, "critical_batch_size_lower": 1.0}
+        for place, regime in enumerate(regimes)
         for size in (8, 32, 128)
     )
 
 
-def test_what_larger_batches_save_is_decided_by_whole_intervals(experiment, tables):
-    ends = [(200, np.inf), (128, 300), (0, 8), (9, 127), (9, 128), (4, 300), (4, 64)]
-    found = conclusions.batch_sizes(scaled(ends))
-    assert [found[name] for name in ("series", "above", "below", "among", "undecided")] == [7, 2, 1, 1, 3]
-    unknown = scaled([(np.nan, np.nan)])
+def test_what_larger_batches_save_is_counted_by_regime(experiment, tables):
+    table = scaled(["in proportion"] * 3 + ["little", "turning", "turning", "undecided", None])
+    found = conclusions.batch_sizes(table)
+    names = ("series", "above", "below", "among", "undecided", "unshaped")
+    assert [found[name] for name in names] == [7, 3, 1, 2, 1, 1]
+    (text,) = [one for one in sentences(experiment, tables | {"scaling": table}) if one.startswith("Larger")]
+    assert "two thirds of its size in 3; one of the smallest at most a third in 1;" in text
+    assert "In 1 more no such curve goes through the steps" in text
+    unknown = table.assign(critical_batch_size_lower=np.nan)
     (text,) = [one for one in sentences(experiment, tables | {"scaling": unknown}) if one.startswith("Larger")]
     assert "There are too few seeds for intervals of the critical batch size: undecided." in text
-    assert conclusions.batch_sizes(unknown.assign(fit="fewer than three reached it")) is None
+    assert conclusions.batch_sizes(table.assign(fit="fewer than three reached it")) is None
 
 
 def test_the_constant_rate_against_the_best_cells(experiment, tables):
