@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thalweg.analysis import histories
+from thalweg.analysis import histories, intervals
 from thalweg.analysis.choose import CELL, TRIAL
 
 _EXACTLY = 1e-12
@@ -60,8 +60,8 @@ def best_of(losses: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """
     chance = chances(losses.shape[1])
     infinite = np.isinf(losses)
-    lost = infinite.astype(float) @ chance.T
-    expected = np.where(infinite, 0, losses) @ chance.T
+    lost = intervals.summed(infinite.astype(float), chance.T)
+    expected = intervals.summed(np.where(infinite, 0.0, losses), chance.T)
     order = np.argsort(losses, axis=1, kind="stable")
     ordered = np.take_along_axis(losses, order, 1)
     reached = np.cumsum(chance.T[order], axis=1)

@@ -148,6 +148,15 @@ def median_interval(values: NDArray[np.float64], level: float = LEVEL) -> tuple[
     return float(ordered[outer - 1]), float(ordered[-outer])
 
 
+def summed(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each row's sum under the weights of each resample: (rows, seeds) and (seeds, resamples) to (rows, resamples).
+
+    Without a library of linear algebra, whose last bits depend on its threads.
+    """
+    found: NDArray[np.float64] = np.einsum("ij,jk->ik", values, weights, optimize=False)
+    return found
+
+
 @cache
 def times_drawn(size: int) -> NDArray[np.float64]:
     """How often each of `size` seeds is in each resample: an array (seeds, RESAMPLES)."""

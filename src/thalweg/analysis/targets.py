@@ -224,8 +224,8 @@ def ert_intervals(
         weights = intervals.weights_drawn(int(size))
         rows = np.flatnonzero((sizes == size) & (failed < size))
         for part in np.array_split(rows, 1 + len(rows) // _AT_ONCE):
-            total = np.column_stack([taken[part, :size], unseen[part]]) @ weights
-            expected = total / (reached[part, :size] @ weights[:-1])
+            total = intervals.summed(np.column_stack([taken[part, :size], unseen[part]]), weights)
+            expected = total / intervals.summed(reached[part, :size].astype(float), weights[:-1])
             found[part] = np.stack(intervals.ends(expected, size / (size - 1)), axis=1)
     found[(sizes >= intervals.FEWEST) & (failed == sizes), 1] = np.inf
     return found
