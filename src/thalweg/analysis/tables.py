@@ -75,7 +75,8 @@ IN_GRID_ORDER = (
 
 class Gathered(NamedTuple):
     """What tables are made of: all runs with their outcomes; the same with lost ones counted as the worst, and the
-    evaluation runs at the chosen trials among them; what all recorded; and how each trial did and which were chosen."""
+    evaluation runs at the chosen trials among them; what all recorded; how each trial did and which were chosen; the
+    true values at probe points; and what was timed in turn."""
 
     runs: pd.DataFrame
     counted: pd.DataFrame
@@ -83,6 +84,8 @@ class Gathered(NamedTuple):
     recorded: pd.DataFrame
     by_rate: pd.DataFrame
     chosen: pd.DataFrame
+    truths: claims.Targets
+    turns: pd.DataFrame
 
 
 def gather(experiment: Experiment, results: Path) -> Gathered:
@@ -94,23 +97,23 @@ def gather(experiment: Experiment, results: Path) -> Gathered:
     by_rate = rates(counted[counted["stage"] == "tuning"])
     chosen = choose(experiment, by_rate)
     evaluation = counted[counted["stage"] == "evaluation"].merge(chosen[[*CELL, *TRIAL]])
-    return Gathered(runs, counted, evaluation, recorded, by_rate, chosen)
+    truths, turns = probe_targets(experiment, results), timings.read(experiment, results)
+    return Gathered(runs, counted, evaluation, recorded, by_rate, chosen, truths, turns)
 
 
-def judged(experiment: Experiment, results: Path, gathered: Gathered) -> dict[str, pd.DataFrame]:
+def judged(experiment: Experiment, gathered: Gathered) -> dict[str, pd.DataFrame]:
     """The tables of claims, those in seconds apart."""
-    truths = probe_targets(experiment, results)
-    claimed = claims.Results(gathered.counted, gathered.evaluation, gathered.recorded, truths)
+    claimed = claims.Results(gathered.counted, gathered.evaluation, gathered.recorded, gathered.truths)
     return {
         "claims": claims.table(experiment, claimed),
-        "claims_in_seconds": timings.claims_in_seconds(experiment, claimed, timings.read(experiment, results)),
+        "claims_in_seconds": timings.claims_in_seconds(experiment, claimed, gathered.turns),
     }
 
 
 def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     """Every table by name, from what training left in `results` (results/<experiment>)."""
     gathered = gather(experiment, results)
-    runs, counted, evaluation, recorded, by_rate, chosen = gathered
+    runs, counted, evaluation, recorded, by_rate, chosen, truths, turns = gathered
     measured = histories.read(experiment, results, "measured").drop_duplicates("run")
     tuning = counted[counted["stage"] == "tuning"]
     by_cell = cells(chosen, evaluation)
@@ -134,16 +137,16 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
         "comparisons": comparisons.table(experiment, by_cell, evaluation),
         "improvements": pairs.table(experiment, by_cell, evaluation),
         "ranks": ranks.table(experiment, by_cell, evaluation),
-        **judged(experiment, results, gathered),
+        **judged(experiment, gathered),
         "factors": factors.table(experiment, tuning),
         "schedules": schedules(runs, recorded),
         "paths": paths.table(evaluation, recorded),
         "surfaces": paths.surfaces(experiment, results),
-        "reproductions": reproductions(experiment, counted, probe_targets(experiment, results)),
+        "reproductions": reproductions(experiment, counted, truths),
         "counts": counts(experiment, runs),
         "provenance": provenance(measured),
         "seconds": seconds(runs, measured),
-        "timings": timings.table(experiment, timings.read(experiment, results)),
+        "timings": timings.table(experiment, turns),
     }
     for name in IN_GRID_ORDER:
         tables[name] = histories.in_grid_order(tables[name], experiment, [key for key in KEYS if key in tables[name]])
@@ -209,9 +212,7 @@ def probe_targets(experiment: Experiment, results: Path) -> dict[str, list[tuple
     return targets
 
 
-def reproductions(
-    experiment: Experiment, counted: pd.DataFrame, targets: dict[str, list[tuple[list[float], float]]]
-) -> pd.DataFrame:
+def reproductions(experiment: Experiment, counted: pd.DataFrame, targets: claims.Targets) -> pd.DataFrame:
     """A row a reproduction and quantity: the final train loss, and the prediction at each probe point.
 
     A run that diverged or was out of time counts as infinite in the loss. A prediction has no worst value: there the n

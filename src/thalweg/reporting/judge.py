@@ -15,7 +15,7 @@ from thalweg.store import write_whole
 
 def verdicts(experiment: Experiment, results: Path) -> pd.DataFrame:
     """A row a claim, as in the tables of claims, those in seconds last."""
-    found = tables.judged(experiment, results, tables.gather(experiment, results))
+    found = tables.judged(experiment, tables.gather(experiment, results))
     return pd.concat([table for table in found.values() if len(table)], ignore_index=True)
 
 
