@@ -1,6 +1,6 @@
 # The front door: `snakemake --cores N` trains what is missing of an experiment and renders its report.
 # `--config experiment=NAME` takes experiments/NAME.yaml; the default is the article's. `retrain` also takes a `cell`,
-# `judge` a file of `claims`.
+# `judge` a file of `claims`. With `incomplete=yes` nothing is trained, and the report is of the runs that are there.
 
 import os
 import sys
@@ -24,7 +24,8 @@ except ExperimentError as error:
     sys.exit(str(error))
 RESULTS = f"results/{NAME}"
 STORE = "results/store"
-BEGAN = time.time()
+INCOMPLETE = config.get("incomplete") == "yes"
+BEGAN = time.monotonic()
 
 
 report: "reports/captions/workflow.rst"
@@ -35,8 +36,12 @@ wildcard_constraints:
     optimizer="|".join(EXPERIMENT.optimizers),
 
 
+def summary():
+    return launch.summary(EXPERIMENT, Path(RESULTS), starting, time.monotonic() - BEGAN)
+
+
 onstart:
-    global held
+    global starting
     stages = {"tune": "tuning", "evaluate": "evaluation"}
     jobs = list(workflow.dag.needrun_jobs())
     asked = {job.rule.name for job in jobs}
@@ -60,9 +65,7 @@ onstart:
         if job.rule.name in stages
     ]
     try:
-        held = launch.begin(
-            Path(RESULTS), workflow.cores or workflow.nodes or 1, starting
-        )
+        launch.begin(Path(RESULTS), workflow.cores or workflow.nodes or 1, starting)
     except RuntimeError as error:
         sys.exit(str(error))
 
@@ -72,17 +75,25 @@ onstart:
 onsuccess:
     if not (RETRAINED or CLAIMS):
         overview.write(Path(RESULTS).parent)
-        print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
+        print(summary())
 
 
 onerror:
     if not (RETRAINED or CLAIMS):
-        print(launch.summary(EXPERIMENT, Path(RESULTS), BEGAN))
+        print(summary())
+    if launch.has_runs(Path(RESULTS)) and not (RETRAINED or CLAIMS or INCOMPLETE):
+        print(
+            "Some jobs failed. The same command tries them again; of the runs that are there, a report is made by\n"
+            f"snakemake --cores {workflow.cores} --config experiment={NAME} incomplete=yes"
+        )
 
 
 if workflow.is_main_process and not workflow.dryrun:
-    for told in launch.set_aside_damaged(Path(RESULTS)):
-        print(told, file=sys.stderr)
+    try:
+        for told in launch.set_aside_damaged(Path(RESULTS)):
+            print(told, file=sys.stderr)
+    except RuntimeError as error:
+        sys.exit(str(error))
 
 
 include: "workflow/rules/common.smk"
@@ -98,12 +109,7 @@ include: "workflow/rules/judge.smk"
 rule all:
     default_target: True
     input:
-        expand(
-            [*rules.tune.output, *rules.choose.output, *rules.evaluate.output],
-            problem=EXPERIMENT.problems,
-            optimizer=EXPERIMENT.optimizers,
-        ),
-        expand(rules.time.output, problem=PARTS["timing"]),
+        TRAINED,
         rules.tables.output,
         FIGURES.values(),
         rules.report.output,

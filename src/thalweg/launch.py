@@ -1,20 +1,18 @@
 """What the Snakefile needs beside its rules: what jobs are made from, the lock, and what a launch has cost."""
 
-import hashlib
 import importlib.metadata
-import json
 import os
 import resource
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from thalweg import progress, provenance
+from thalweg import digests, locks, progress, provenance
 from thalweg.grid.experiment import Experiment, ExperimentError, in_one_message, nearest
 from thalweg.grid.identity import class_source, computing, digest, source_digest
 from thalweg.grid.runs import Cell
@@ -81,30 +79,27 @@ def surroundings(experiment: Experiment) -> str:
         if file.is_file() and file.suffix not in (".yaml", ".pyc")
     ]
     installed = {package.name: package.version for package in importlib.metadata.distributions()}
-    contents = [[str(file.relative_to(experiment.directory)), _file_digest(file)] for file in files]
+    contents = [[str(file.relative_to(experiment.directory)), digests.of_file(file)] for file in files]
     return digest([contents, installed])
-
-
-def _file_digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def folder_digest(folder: Path) -> str:
     """Digest of the files in a folder, such as the report's templates, by their names and content."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return digest([[str(file.relative_to(folder)), _file_digest(file)] for file in files])
+    return digest([[str(file.relative_to(folder)), digests.of_file(file)] for file in files])
 
 
-SETTINGS = ("experiment", "cell", "claims")
+SETTINGS = ("experiment", "cell", "claims", "incomplete")
 """What a user may give with --config."""
 
 
-def check_settings(given: Iterable[str]) -> None:
-    """Raise ExperimentError for what is given with --config and is no setting."""
+def check_settings(given: Mapping[str, Any]) -> None:
+    """Raise ExperimentError for what is given with --config and is no setting, or not what it may be."""
     unknown = [f"{name}=: is no setting{nearest(name, SETTINGS)}" for name in given if name not in SETTINGS]
     if unknown:
         raise ExperimentError(f"--config {'; '.join(unknown)}; there are {', '.join(SETTINGS)}")
+    if str(given.get("incomplete", "no")) not in ("yes", "no"):
+        raise ExperimentError(f"--config incomplete={given['incomplete']}: must be yes or no")
 
 
 CELL_FORM = f"--config cell={'/'.join(Cell._fields).upper()}, or less of it from the right for all cells that begin so"
@@ -137,54 +132,70 @@ def part_of_grid(experiment: Experiment, cell: str) -> dict[str, str]:
 
 
 def set_aside_damaged(results: Path) -> list[str]:
-    """Move aside the outputs of finished jobs that cannot be read, which Snakemake never opens again, and name them."""
-    told = []
-    for file in sorted([*results.glob("**/*.parquet"), *results.glob("c*/**/*.json"), *results.glob("checked.json")]):
-        if not _readable(file):
-            file.replace(file.with_name(f"{file.name}.damaged"))
-            told.append(f"{file} is damaged; set aside as {file.name}.damaged, and made again")
+    """Move aside what is no longer as its job left it, which Snakemake would never notice, and name it.
+
+    The job's record goes too, so that the job runs again. Nothing is done where another launch holds the results, or
+    where there are none. Raises RuntimeError where they cannot be written.
+    """
+    told: list[str] = []
+    if not results.is_dir():
+        return told
+    with _writing(results), suppress(Timeout), FileLock(lock_file(results), timeout=0):
+        for record in sorted((results / "digests").rglob("*.sha256")):
+            recorded = digests.read(record)
+            files = {record: ""} if recorded is None else {results / place: was for place, was in recorded.items()}
+            missing = [file for file in files if not file.is_file()]
+            damaged = [file for file, was in files.items() if file not in missing and digests.of_file(file) != was]
+            for file in damaged:
+                file.replace(file.with_name(f"{file.name}.damaged"))
+                told.append(f"{file} is damaged; set aside as {file.name}.damaged, and made again")
+            if missing or damaged:
+                record.unlink(missing_ok=True)
     return told
 
 
-def _readable(file: Path) -> bool:
-    """Whether a Parquet file has its beginning and its end, or a JSON file can be read."""
-    content = file.read_bytes()
-    if file.suffix == ".parquet":
-        return len(content) > 8 and content[:4] == content[-4:] == b"PAR1"
-    try:
-        json.loads(content)
-    except ValueError:
-        return False
-    return True
+def lock_file(results: Path) -> Path:
+    """What a launch holds for as long as it works on the results."""
+    return results / "launch.lock"
 
 
-def begin(results: Path, workers: int, starting: Iterable[progress.Job]) -> FileLock:
+def begin(results: Path, workers: int, starting: Iterable[progress.Job]) -> None:
     """Hold an experiment's results until this process ends, and tell its jobs how many run at once.
 
-    What is known of the progress of the `starting` jobs is of an earlier launch, and is forgotten.
-
-    The operating system frees the lock when the process ends, however it ends, so that none is left behind. Raises
-    RuntimeError, naming the holder, if another process holds the results.
+    What is known of the progress of the `starting` jobs is of an earlier launch, and is forgotten. Raises RuntimeError
+    where another process holds the results, naming it, and where they cannot be written.
     """
-    results.mkdir(parents=True, exist_ok=True)
-    held, holder = FileLock(results / "launch.lock"), results / "launch.json"
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
+    with _writing(results):
         try:
-            who = "process {process} ({command}), since {since}".format(**json.loads(holder.read_text()))
-        except (OSError, ValueError, KeyError):
-            who = "another process"
-        raise RuntimeError(f"{results} is being worked on by {who}; wait until it is done, or end it") from None
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    holder.write_text(json.dumps({"process": os.getpid(), "command": command(), "since": since}))
-    for job in starting:
-        progress.progress_file(results, job).unlink(missing_ok=True)
+            # Another launch that is about to be refused may be looking for damage at this moment.
+            locks.acquire(lock_file(results), command(), timeout=1)
+        except Timeout:
+            who = locks.holder(lock_file(results))
+            raise RuntimeError(f"{results} is being worked on by {who}; wait until it is done, or end it") from None
+        for job in starting:
+            progress.progress_file(results, job).unlink(missing_ok=True)
     # A command's own Python comes first, so that jobs find the packages that the Snakefile was read with.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ[provenance.COMMAND_VARIABLE] = command()
     os.environ[progress.WORKERS_VARIABLE] = str(workers)
-    return held
+
+
+@contextmanager
+def _writing(results: Path) -> Iterator[None]:
+    try:
+        yield
+    except Timeout:  # an OSError too
+        raise
+    except OSError as error:
+        raise RuntimeError(
+            f"{results} cannot be written ({error.strerror}: {error.filename}). Nothing is lost: mend that, and give "
+            "the same command again"
+        ) from None
+
+
+def has_runs(results: Path) -> bool:
+    """Whether any training job has finished."""
+    return any(results.glob("runs/*/*/*/runs.parquet"))
 
 
 def command() -> str:
@@ -192,9 +203,9 @@ def command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def summary(experiment: Experiment, results: Path, since: float) -> str:
-    """What was trained by the launch that began at `since` (seconds of the epoch), and its core-seconds by stage."""
-    jobs = progress.read(results, experiment, since)
+def summary(experiment: Experiment, results: Path, started: Iterable[progress.Job], seconds_taken: float) -> str:
+    """What was trained by the launch that `started` these jobs, and its core-seconds by stage."""
+    jobs = progress.read(results, started)
     spent = progress.cost(jobs)
     children, own = resource.getrusage(resource.RUSAGE_CHILDREN), resource.getrusage(resource.RUSAGE_SELF)
     seconds = {
@@ -209,7 +220,7 @@ def summary(experiment: Experiment, results: Path, since: float) -> str:
     trained, found = sum(job.trained for job in jobs), sum(job.found for job in jobs)
     return (
         f"{experiment.name}: {trained:,} runs trained, {found:,} found in the store, "
-        f"in {progress.duration(time.time() - since)}\n"
+        f"in {progress.duration(seconds_taken)}\n"
         f"core-seconds: {', '.join(f'{name} {value:.0f}' for name, value in seconds.items())}; "
         f"{sum(seconds.values()):.0f} in all"
     )

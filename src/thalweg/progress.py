@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +31,11 @@ class Job(NamedTuple):
     stage: str
     problem: str
     optimizer: str
+
+    @property
+    def heading(self) -> str:
+        """How it is called on the terminal."""
+        return "{} {} × {}".format(*self)
 
 
 @dataclass
@@ -89,7 +94,7 @@ class Reporter(Teller):
 
     def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, done: int, found: int):
         cpu = {"starting": time.process_time()}
-        super().__init__("{} {} × {}".format(*job), Progress(job.problem, total, done, found, cpu=cpu))
+        super().__init__(job.heading, Progress(job.problem, total, done, found, cpu=cpu))
         self._results, self._experiment, self._job = results, experiment, job
         self._began = time.monotonic()
         self._write()
@@ -107,7 +112,7 @@ class Reporter(Teller):
 
     def _overall(self) -> str:
         workers = int(os.environ.get(WORKERS_VARIABLE, "1"))
-        return overall(self._experiment, read(self._results, self._experiment), workers)
+        return overall(self._experiment, read(self._results, training_jobs(self._experiment)), workers)
 
     def _write(self) -> None:
         self._progress.seconds = time.monotonic() - self._began
@@ -118,17 +123,23 @@ def progress_file(results: Path, job: Job) -> Path:
     return results / "progress" / f"{'.'.join(job)}.json"
 
 
-def read(results: Path, experiment: Experiment, since: float = 0.0) -> list[Progress]:
-    """The progress of every job of the experiment that has written any (after `since`, seconds of the epoch)."""
-    files = (
-        progress_file(results, Job(stage, problem, optimizer))
+def training_jobs(experiment: Experiment) -> list[Job]:
+    """Every training job of the experiment."""
+    return [
+        Job(stage, problem, optimizer)
         for stage in STAGES
         for problem in experiment.problems
         for optimizer in experiment.optimizers
-    )
-    return [
-        Progress(**json.loads(file.read_bytes())) for file in files if file.exists() and file.stat().st_mtime >= since
     ]
+
+
+def read(results: Path, of: Iterable[Job]) -> list[Progress]:
+    """The progress of those of some jobs that have written any. A file that is damaged tells nothing."""
+    found = []
+    for job in of:
+        with suppress(OSError, ValueError, TypeError):
+            found.append(Progress(**json.loads(progress_file(results, job).read_bytes())))
+    return found
 
 
 def overall(experiment: Experiment, jobs: Iterable[Progress], workers: int) -> str:

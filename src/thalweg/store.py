@@ -10,6 +10,7 @@ import json
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +42,38 @@ def read_run(store: Path, digest: str) -> Record | None:
     if hashlib.sha256(body).hexdigest().encode() == checksum:
         record: Record = json.loads(body)
         return record
-    aside = file.with_suffix(".damaged")
-    file.replace(aside)
-    print(f"thalweg: {file} is damaged (its checksum is wrong); set aside as {aside.name}", file=sys.stderr)
+    set_aside(store, digest, "its checksum is wrong")
     return None
 
 
+def set_aside(store: Path, digest: str, why: str) -> None:
+    """Name a file of the store that cannot be what it should be, and leave it under another name."""
+    file = run_file(store, digest)
+    aside = file.with_suffix(".damaged")
+    file.replace(aside)
+    print(f"thalweg: {file} is damaged ({why}); set aside as {aside.name}", file=sys.stderr)
+
+
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it into place, so that nobody ever reads half of it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    whole = file.with_name(f".{secrets.token_hex(8)}.part")
-    # Made by open(), so that it has the mode that the user's umask gives; a file of tempfile is for its owner alone.
-    with whole.open("xb") as part:
-        try:
-            part.write(content)
-            part.close()
-            whole.replace(file)
-        except BaseException:
-            whole.unlink(missing_ok=True)
-            raise
+    """Write a file under a temporary name and rename it into place, so that nobody ever reads half of it.
+
+    Ends the process, saying why, where that cannot be done.
+    """
+    part = file.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Made by open(), so that it has the mode that the umask gives; a file of tempfile is for its owner alone.
+        with part.open("xb") as opened:
+            opened.write(content)
+        part.replace(file)
+    except OSError as error:
+        sys.exit(
+            f"{file} cannot be written: {error.strerror}. What was finished is kept; mend that, and give the same "
+            "command again"
+        )
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def write_json(file: Path, content: Any) -> None:

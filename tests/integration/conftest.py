@@ -40,9 +40,16 @@ class Workspace:
         return self.root / "experiments" / "tiny.yaml"
 
     def start(
-        self, *arguments: str, experiment: str = "tiny", config: tuple[str, ...] = (), cores: int = 2, **variables: str
+        self,
+        *arguments: str,
+        experiment: str = "tiny",
+        config: tuple[str, ...] = (),
+        cores: int = 2,
+        inside: tuple[str, ...] = (),
+        **variables: str,
     ) -> subprocess.Popen:
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
+        """Start Snakemake, by a command `inside` which it is to run if one is given."""
+        command = [*inside, sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
         return subprocess.Popen(
             [*command, "--config", f"experiment={experiment}", *config],
             cwd=self.root,
@@ -74,13 +81,17 @@ class Workspace:
             "timings",
             "launch.json",
             "launch.lock",
+            "locks",
+            "digests",
             "SHA256SUMS.measured",
             *without,
         }
+        left_over = (".part", ".damaged")
         return {
             str(place): file.read_bytes()
             for file in sorted(folder.rglob("*"))
-            if file.is_file() and not apart & {*(place := file.relative_to(folder)).parts, place.stem}
+            if file.is_file() and file.suffix not in left_over
+            if not apart & {*(place := file.relative_to(folder)).parts, place.stem}
         }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from thalweg import launch
+from thalweg import digests, launch
 from thalweg.grid.experiment import ExperimentError, load
 
 SMOKE = load(Path(__file__).parents[2] / "experiments/smoke.yaml")
@@ -39,20 +39,22 @@ def test_a_wrong_name_is_told_with_what_there_is(cell, message):
 
 
 def test_what_is_no_setting_is_told_with_what_there_is():
-    launch.check_settings(["experiment", "cell", "claims"])
+    launch.check_settings(dict.fromkeys(["experiment", "cell", "claims"], "one") | {"incomplete": "no"})
     with pytest.raises(ExperimentError) as raised:
-        launch.check_settings(["experimnt", "experiment", "x"])
+        launch.check_settings(dict.fromkeys(["experimnt", "experiment", "x"], "one"))
     assert str(raised.value) == (
         "--config experimnt=: is no setting (did you mean experiment?); x=: is no setting; "
-        "there are experiment, cell, claims"
+        "there are experiment, cell, claims, incomplete"
     )
+    with pytest.raises(ExperimentError, match="--config incomplete=maybe: must be yes or no"):
+        launch.check_settings({"incomplete": "maybe"})
 
 
 def test_a_file_beside_the_experiment_that_cannot_be_read_is_named(monkeypatch):
     def refuse(file):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(launch, "_file_digest", refuse)
+    monkeypatch.setattr(digests, "of_file", refuse)
     with pytest.raises(
         ExperimentError, match=r"smoke.yaml has 1 mistake; nothing was trained:\n .*: Permission denied; a p"
     ):

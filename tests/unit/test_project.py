@@ -17,12 +17,15 @@ SOURCE = ROOT / "src"
 MAY_IMPORT = {
     "grid": {"grid"},
     "store": {"store"},
+    "digests": {"digests"},
+    "locks": {"locks"},
     "provenance": {"provenance", "grid"},
     "progress": {"progress", "store", "grid"},
-    "training": {"training", "progress", "provenance", "store", "grid"},
+    "training": {"training", "progress", "locks", "provenance", "store", "grid"},
     "analysis": {"analysis", "store", "grid"},
-    "reporting": {"reporting", "analysis", "store", "grid"},
-    "launch": {"launch", "progress", "provenance", "store", "grid"},
+    "reporting": {"reporting", "analysis", "store", "digests", "grid"},
+    "launch": {"launch", "progress", "provenance", "store", "digests", "locks", "grid"},
+    "gc": {"gc", "launch", "progress", "store", "locks", "grid"},
 }
 """The parts of the library, each with those that it may import: downwards only, training and analysis never meet."""
 

@@ -1,7 +1,9 @@
 """The store: what is written is read, and what is damaged is found."""
 
+import hashlib
 import multiprocessing
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -36,6 +38,21 @@ def test_a_damaged_record_is_set_aside_and_counts_as_none(tmp_path, capsys, dama
     assert file.with_suffix(".damaged").exists()
 
 
+def test_a_thousand_of_a_thousand_flipped_bits_are_found(tmp_path, capsys):
+    """Of entries as large as real ones, one bit each."""
+    chance = random.Random(1)
+    for k in range(1000):
+        digest = hashlib.sha256(bytes([k % 256, k // 256])).hexdigest()
+        store.write_run(tmp_path, digest, {"history": {"train_loss": [chance.random() for _ in range(200)]}})
+        file = store.run_file(tmp_path, digest)
+        content = bytearray(file.read_bytes())
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        file.write_bytes(content)
+        assert store.read_run(tmp_path, digest) is None
+        assert file.with_suffix(".damaged").read_bytes() == content
+    assert capsys.readouterr().err.count("is damaged (its checksum is wrong)") == 1000
+
+
 def test_every_flipped_bit_is_found(tmp_path):
     store.write_run(tmp_path, DIGEST, RECORD)
     file = store.run_file(tmp_path, DIGEST)
@@ -67,6 +84,22 @@ def test_whatever_is_written_comes_back_and_whatever_is_damaged_is_found(tmp_pat
         assert store.read_run(folder, DIGEST) is None
     file.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     assert store.read_run(folder, DIGEST) is None
+
+
+def test_what_cannot_be_written_ends_the_process_and_says_why(tmp_path):
+    """Where a file may be no larger than a quota; a full disk is the same with other words."""
+    script = (
+        "import resource; from pathlib import Path; from thalweg import store\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        f"store.write_whole(Path({str(tmp_path)!r}) / 'large', bytes(2000))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{tmp_path / 'large'} cannot be written: File too large. What was finished is kept; mend that, and give the "
+        "same command again\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path):

@@ -6,6 +6,7 @@ rule check_problem:
         experiment=ancient(EXPERIMENT_FILE),
     output:
         f"{RESULTS}/checks/{{problem}}.json",
+        record=record("check/{problem}"),
     log:
         f"{RESULTS}/logs/check/{{problem}}.log",
     conda:
@@ -24,7 +25,7 @@ rule check_problem:
     shell:
         "python -m thalweg.training.check --experiment {input.experiment:q}"
         " --problem {wildcards.problem} --results {params.results}"
-        f"{TO_LOG}"
+        f"{RECORDED}"
 
 
 rule check:
@@ -33,6 +34,7 @@ rule check:
         experiment=ancient(EXPERIMENT_FILE),
     output:
         f"{RESULTS}/checked.json",
+        record=record("check"),
     log:
         f"{RESULTS}/logs/check.log",
     conda:
@@ -49,4 +51,4 @@ rule check:
         results=lambda w: RESULTS,
     shell:
         "python -m thalweg.training.check --experiment {input.experiment:q} --results {params.results}"
-        + TO_LOG
+        + RECORDED

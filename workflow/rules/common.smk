@@ -4,7 +4,14 @@ from thalweg.reporting.figures import figures_of
 from thalweg.store import SHARDS
 
 # What a job writes to its standard error goes to its log; if it fails, the end of that goes to the terminal.
-TO_LOG = " 2> {log:q} || (tail --lines=15 {log:q}; echo 'This job failed; its whole log is {log}'; exit 1)"
+TO_LOG = (
+    " 2> {log:q} || (status=$?; tail --lines=15 {log:q};"
+    " if [ $status = 137 ]; then echo 'This job was killed: by someone, or by the system, for want of memory'; fi;"
+    " echo 'This job failed; its whole log is {log}'; exit 1)"
+)
+
+# A job ends with a record of its outputs' digests, by which every launch finds out whether they still are what they were.
+RECORDED = f"{TO_LOG} && python -m thalweg.digests --results {RESULTS} --record {{output.record:q}} {{output:q}}"
 
 # The problems whose loss surface is drawn, with the paths over it.
 OF_TWO_WEIGHTS = [
@@ -17,6 +24,11 @@ def trained_from(w, *parts):
     own = [PARTS["problems"][w.problem], PARTS["optimizers"][w.optimizer]]
     shared = [PARTS["schedules"], PARTS["software"], job_digest("thalweg.training.job")]
     return digest([own, shared, parts])
+
+
+def record(job):
+    """The file of a job's record."""
+    return f"{RESULTS}/digests/{job}.sha256"
 
 
 def shard(stage):

@@ -4,19 +4,38 @@ from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
 from thalweg.reporting import FILES, PAGES, PROVENANCE, SUMMARY
 from thalweg.reporting.figures import NAMES
 
+# All that training leaves. A report of what is there cannot name it as inputs, for what is not there would be made.
+TRAINED = (
+    []
+    if INCOMPLETE
+    else [
+        *expand(
+            [
+                *rules.check.output,
+                *rules.check_problem.output,
+                *rules.tune.output,
+                *rules.choose.output,
+                *rules.evaluate.output,
+            ],
+            problem=EXPERIMENT.problems,
+            optimizer=EXPERIMENT.optimizers,
+        ),
+        *expand(rules.surface.output, problem=OF_TWO_WEIGHTS),
+        *expand(rules.time.output, problem=PARTS["timing"]),
+    ]
+)
+WHAT_IS_THERE = [
+    launch.folder_digest(Path(RESULTS) / part)
+    for part in ("checks", "runs", "surfaces", "timings")
+    if INCOMPLETE
+]
+
 FIGURES = {figure: files for figure in NAMES if (files := figure_files(figure))}
 
 
 rule tables:
     input:
-        expand(
-            [*rules.tune.output, *rules.evaluate.output],
-            problem=EXPERIMENT.problems,
-            optimizer=EXPERIMENT.optimizers,
-        ),
-        expand(rules.check_problem.output, problem=EXPERIMENT.problems),
-        expand(rules.surface.output, problem=OF_TWO_WEIGHTS),
-        expand(rules.time.output, problem=PARTS["timing"]),
+        TRAINED,
         experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(
@@ -31,6 +50,7 @@ rule tables:
                 "dictionary",
             )
         ],
+        record=record("tables"),
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
@@ -46,13 +66,14 @@ rule tables:
                 PARTS["seeds"],
                 PARTS["reproductions"],
                 PARTS["claims"],
+                WHAT_IS_THERE,
             ]
         ),
         results=lambda w: RESULTS,
     shell:
         "python -m thalweg.analysis.tables --experiment {input.experiment:q} --results {params.results}"
         " --output {params.results}/tables"
-        f"{TO_LOG}"
+        f"{RECORDED}"
 
 
 for figure, files in FIGURES.items():
@@ -68,6 +89,7 @@ for figure, files in FIGURES.items():
                 shown_by_snakemake(file, "figure") if file.endswith(".svg") else file
                 for file in files
             ],
+            record=record(f"figures/{figure}"),
         log:
             f"{RESULTS}/logs/figures/{figure}.log",
         conda:
@@ -86,14 +108,14 @@ for figure, files in FIGURES.items():
         shell:
             "python -m thalweg.reporting.figures {params.figure} --experiment {input.experiment:q}"
             " --tables {params.results}/tables --output {params.results}/report/figures"
-            + TO_LOG
+            + RECORDED
 
 
 rule report:
     input:
         rules.tables.output,
         FIGURES.values(),
-        expand(rules.check_problem.output, problem=EXPERIMENT.problems),
+        TRAINED,
         HERE / "CITATION.cff",
         HERE / "Snakefile",
         experiment=ancient(EXPERIMENT_FILE),
@@ -115,6 +137,7 @@ rule report:
                 "dictionary",
             ],
         ),
+        record=record("report"),
     log:
         f"{RESULTS}/logs/report.log",
     conda:
@@ -132,4 +155,4 @@ rule report:
     shell:
         "python -m thalweg.reporting.pages --experiment {input.experiment:q} --results {params.results}"
         " --output {params.results}/report"
-        f"{TO_LOG}"
+        f"{RECORDED}"

@@ -13,6 +13,7 @@ rule time:
         experiment=ancient(EXPERIMENT_FILE),
     output:
         f"{RESULTS}/timings/{{problem}}.parquet",
+        record=record("timings/{problem}"),
     log:
         f"{RESULTS}/logs/timings/{{problem}}.log",
     conda:
@@ -32,4 +33,4 @@ rule time:
     shell:
         "python -m thalweg.training.timing --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --results {params.results} --store {params.store}"
-        f"{TO_LOG}"
+        f"{RECORDED}"

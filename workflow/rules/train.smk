@@ -15,6 +15,7 @@ rule tune:
         problem=rules.check_problem.output,
     output:
         **shard("tuning"),
+        record=record("tuning/{problem}/{optimizer}"),
     log:
         f"{RESULTS}/logs/tuning/{{problem}}/{{optimizer}}.log",
     conda:
@@ -27,7 +28,7 @@ rule tune:
     shell:
         "python -m thalweg.training.job tuning --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --results {params.results} --store {params.store}"
-        + TO_LOG
+        + RECORDED
 
 
 rule choose:
@@ -36,7 +37,8 @@ rule choose:
         runs=rules.tune.output.runs,
         histories=rules.tune.output.histories,
     output:
-        f"{RESULTS}/chosen/{{problem}}/{{optimizer}}.json",
+        chosen=f"{RESULTS}/chosen/{{problem}}/{{optimizer}}.json",
+        record=record("choose/{problem}/{optimizer}"),
     log:
         f"{RESULTS}/logs/choose/{{problem}}/{{optimizer}}.log",
     conda:
@@ -47,8 +49,8 @@ rule choose:
         ),
     shell:
         "python -m thalweg.analysis.choose --experiment {input.experiment:q} --runs {input.runs:q}"
-        " --histories {input.histories:q} --output {output:q}"
-        f"{TO_LOG}"
+        " --histories {input.histories:q} --output {output.chosen:q}"
+        f"{RECORDED}"
 
 
 rule evaluate:
@@ -56,9 +58,10 @@ rule evaluate:
         experiment=ancient(EXPERIMENT_FILE),
         checked=rules.check.output,
         problem=rules.check_problem.output,
-        chosen=rules.choose.output,
+        chosen=rules.choose.output.chosen,
     output:
         **shard("evaluation"),
+        record=record("evaluation/{problem}/{optimizer}"),
     log:
         f"{RESULTS}/logs/evaluation/{{problem}}/{{optimizer}}.log",
     conda:
@@ -74,7 +77,7 @@ rule evaluate:
         "python -m thalweg.training.job evaluation --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --chosen {input.chosen:q} --results {params.results}"
         " --store {params.store}"
-        f"{TO_LOG}"
+        f"{RECORDED}"
 
 
 # Of problems that record their weights.
@@ -88,6 +91,7 @@ rule surface:
         experiment=ancient(EXPERIMENT_FILE),
     output:
         f"{RESULTS}/surfaces/{{problem}}.parquet",
+        record=record("surfaces/{problem}"),
     log:
         f"{RESULTS}/logs/surfaces/{{problem}}.log",
     conda:
@@ -104,4 +108,4 @@ rule surface:
     shell:
         "python -m thalweg.training.surface --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --results {params.results}"
-        f"{TO_LOG}"
+        f"{RECORDED}"

@@ -401,6 +401,7 @@ SPECIFIC = {
         "finished": ("runs", "how many came to their horizon, or ended where they reached their target"),
         "reached_target": ("runs", "how many of those ended where they reached their target"),
         "missing": ("runs", "how many were never trained, or finished and left no history"),
+        "missing_of": ("", "the optimizers of which runs are missing"),
     },
     "provenance": {
         "device": ("", "the device that computed"),

@@ -7,6 +7,7 @@ its own, with all that rests on it.
 import argparse
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -233,13 +234,20 @@ def reproductions(experiment: Experiment, counted: pd.DataFrame, targets: claims
 
 
 def counts(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a problem and stage: how many runs were declared, how each of them ended, and how many are missing.
+    """A row a problem and stage: how many runs were declared, how each of them ended, how many are missing and of
+    which optimizers.
 
     Runs that reached their target are among those that finished.
     """
     there = runs.groupby(["problem", "stage", "outcome"]).size().to_dict()
+    by_optimizer = runs.groupby(["problem", "stage", "optimizer"]).size().to_dict()
     rows = []
     for (problem, stage), number in declared(experiment).items():
+        lacking = [
+            name
+            for name in experiment.optimizers
+            if by_optimizer.get((problem, stage, name), 0) < declared(experiment, name)[problem, stage]
+        ]
         ended = {outcome: there.get((problem, stage, outcome), 0) for outcome in (*FINISHED, *LOST.values())}
         rows.append(
             {
@@ -250,6 +258,7 @@ def counts(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
                 "reached_target": ended["reached target"],
                 **{column: ended[outcome] for column, outcome in LOST.items()},
                 "missing": number - sum(ended.values()),
+                "missing_of": ", ".join(lacking),
             }
         )
     return pd.DataFrame(rows)
@@ -302,9 +311,13 @@ def _parquet(table: pd.DataFrame) -> bytes:
 
 
 def missing(name: str, counts: pd.DataFrame) -> str | None:
-    """A line about the declared runs that are not there; None where all are."""
+    """What is told of the declared runs that are not there, and whose they are; None where all are."""
     lost, wanted = int(counts["missing"].sum()), int(counts["declared"].sum())
-    return f"[tables] {name}: {lost:,} of {wanted:,} runs are missing" if lost else None
+    whose = [
+        f"{row.problem}, {row.stage}: {row.missing:,} ({row.missing_of})"
+        for row in counts[counts["missing"] > 0].itertuples()
+    ]
+    return f"[tables] {name}: {lost:,} of {wanted:,} runs are missing: {'; '.join(whose)}" if lost else None
 
 
 def main() -> None:
@@ -314,7 +327,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
-    tables = build(experiment, arguments.results)
+    try:
+        tables = build(experiment, arguments.results)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     write(tables, arguments.output)
     line = missing(experiment.name, tables["counts"])
     if line:

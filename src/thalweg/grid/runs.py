@@ -133,16 +133,20 @@ def reproduction_runs(experiment: Experiment, problem: str, optimizer: str) -> d
     }
 
 
-def declared(experiment: Experiment) -> dict[tuple[str, str], int]:
-    """How many runs the experiment asks for, by problem and stage; a run that is asked for twice counts twice."""
+def declared(experiment: Experiment, optimizer: str | None = None) -> dict[tuple[str, str], int]:
+    """How many runs the experiment asks for, of all optimizers or of one, by problem and stage; a run that is asked for
+    twice counts twice."""
+    optimizers = [optimizer] if optimizer else list(experiment.optimizers)
     seeds = {"tuning": len(experiment.seeds.tuning), "evaluation": len(experiment.seeds.evaluation)}
-    tried = sum(len(trials(optimizer)) for optimizer in experiment.optimizers.values())
+    tried = sum(len(trials(experiment.optimizers[name])) for name in optimizers)
     counts = {}
     for problem, grid in experiment.problems.items():
         pairs = len(grid.batch_sizes) * len(experiment.schedules)
-        reproduced = sum(one.problem == problem for one in experiment.reproductions.values())
+        reproduced = sum(
+            one.problem == problem and one.optimizer in optimizers for one in experiment.reproductions.values()
+        )
         counts[problem, "tuning"] = pairs * tried * seeds["tuning"]
-        counts[problem, "evaluation"] = pairs * len(experiment.optimizers) * seeds["evaluation"]
+        counts[problem, "evaluation"] = pairs * len(optimizers) * seeds["evaluation"]
         counts[problem, "reproduction"] = reproduced * seeds["evaluation"]
     return counts
 

@@ -3,18 +3,12 @@
 What a clock measured has a list of its own, so that the first list is the same whenever the same results are reported.
 """
 
-import hashlib
 from pathlib import Path
 
+from thalweg import digests
 from thalweg.analysis import MEASURED
 from thalweg.reporting import SUMS
 from thalweg.store import write_whole
-
-
-def of(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def files(report: Path) -> list[str]:
@@ -33,6 +27,6 @@ def write(report: Path) -> None:
     """Write the lists of SUMS into `report`, where all other files are already."""
     apart: dict[bool, list[str]] = {False: [], True: []}
     for place in files(report):
-        apart[measured(place)].append(f"{of(report / place)}  {place}\n")
+        apart[measured(place)].append(f"{digests.of_file(report / place)}  {place}\n")
     for name, lines in zip(SUMS, apart.values(), strict=True):
         write_whole(report / name, "".join(lines).encode())

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import yaml
 
+from thalweg import digests
 from thalweg.analysis import TABLES
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting import SUMS, checksums, templates
@@ -256,7 +257,7 @@ def _file(report: Path, place: str) -> Entity:
     }
     if checksums.measured(place):
         return described
-    return {**described, "contentSize": str(file.stat().st_size), "sha256": checksums.of(file)}
+    return {**described, "contentSize": str(file.stat().st_size), "sha256": digests.of_file(file)}
 
 
 def _all(entities: Iterable[str]) -> Entity | list[Entity]:

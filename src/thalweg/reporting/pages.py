@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from thalweg import digests
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, dictionary, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import trials
@@ -116,7 +117,7 @@ def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[
         path = f"figures/{problem}/{name}" if problem else f"figures/{name}"
         described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
         place = {"path": path, "id": f"{problem or 'over-all'}-{name}"}
-        found[name] = {**described, **place, "sha256": checksums.of(report / f"{path}.svg")}
+        found[name] = {**described, **place, "sha256": digests.of_file(report / f"{path}.svg")}
     return found
 
 

@@ -3,13 +3,15 @@
 import argparse
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from filelock import Timeout
 
-from thalweg import store
+from thalweg import locks, provenance, store
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.identity import digest, identity
 from thalweg.grid.runs import Run, Trial, evaluation_runs, reproduction_runs, tuning_runs
@@ -32,15 +34,22 @@ def main() -> None:
     device, why = devices.resolve(grid.device)
     identities = {run: identity(experiment, run, check, device) for _, _, run in asked}
     digests = {run: digest(what) for run, what in identities.items()}
-    records = {run: usable(store.read_run(arguments.store, digests[run]), grid.time_limit) for run in identities}
+
+    def stored() -> dict[Run, store.Record | None]:
+        return {run: usable(stored_run(arguments.store, digests[run]), grid.time_limit) for run in identities}
+
+    records = stored()
+    if None in records.values():
+        alone(arguments.results, job)
+        records = stored()
     missing = {run: identities[run] for run, record in records.items() if record is None}
 
     def done() -> int:
         return sum(records[run] is not None for _, _, run in asked)
 
-    stored = len(records) - len(missing)
-    reporter = Reporter(arguments.results, experiment, job, total=len(asked), done=done(), found=stored)
-    reporter.tell(f"{stored} runs are in the store, {len(missing)} to train, on {why}")
+    found = len(records) - len(missing)
+    reporter = Reporter(arguments.results, experiment, job, total=len(asked), done=done(), found=found)
+    reporter.tell(f"{found} runs are in the store, {len(missing)} to train, on {why}")
     if missing:
         with devices.leased(device, arguments.store / "locks", grid.jobs_per_gpu):
             with reporter.spending("starting"):
@@ -51,15 +60,37 @@ def main() -> None:
                 records[run] = record
                 reporter.update(done())
     reporter.finish()
-    found = {digests[run]: record for run, record in records.items() if record is not None}
+    whole = {digests[run]: record for run, record in records.items() if record is not None}
     store.write_shard(
         store.shard_folder(arguments.results, job.stage, job.problem, job.optimizer),
         {
-            "runs": runs_table([(*row, digests[row[-1]]) for row in asked], found),
-            "histories": histories_table(found),
-            "measured": pa.Table.from_pylist([{"run": run, **record["measured"]} for run, record in found.items()]),
+            "runs": runs_table([(*row, digests[row[-1]]) for row in asked], whole),
+            "histories": histories_table(whole),
+            "measured": pa.Table.from_pylist([{"run": run, **record["measured"]} for run, record in whole.items()]),
         },
     )
+
+
+def alone(results: Path, job: Job) -> None:
+    """Be the only process that trains for this job, waiting for another one to end.
+
+    A killed Snakemake leaves its jobs at work. What they train meanwhile is then in the store.
+    """
+    file, command = results / "locks" / f"{'.'.join(job)}.lock", os.environ.get(provenance.COMMAND_VARIABLE, "")
+    try:
+        locks.acquire(file, command, timeout=0)
+    except Timeout:
+        print(f"[{job.heading}] {locks.holder(file)} is training these runs; waiting for it to end", flush=True)
+        locks.acquire(file, command)
+
+
+def stored_run(folder: Path, run_digest: str) -> store.Record | None:
+    """The record of a run in the store, or None where there is none; another run's is set aside."""
+    record = store.read_run(folder, run_digest)
+    if record and digest(record["identity"]) != run_digest:
+        store.set_aside(folder, run_digest, "it is another run")
+        return None
+    return record
 
 
 def usable(record: store.Record | None, time_limit: float | None) -> store.Record | None:

@@ -182,7 +182,7 @@ def test_a_job_that_never_ran_is_counted_as_missing(experiment, small, tmp_path)
             copy.write_bytes(path.read_bytes())
     built = tables.build(experiment, results)
     row = at(built["counts"], problem="linear", stage="evaluation").iloc[0]
-    assert row["missing"] == 4 * 7
+    assert (row["missing"], row["missing_of"]) == (4 * 7, "adam")
     (cell,) = at(built["cells"], **FINITE_CELL).to_dict("records")
     assert cell["n"] == 0
     assert np.isnan(cell["final_test_loss"])
@@ -204,8 +204,18 @@ def test_finished_runs_without_histories_are_counted_as_missing_and_are_not_infi
 
 def test_missing_runs_are_said_in_one_line(built):
     assert tables.missing("small", built["counts"]) is None
-    counts = pd.DataFrame({"declared": [6000, 78], "missing": [100, 44]})
-    assert tables.missing("article", counts) == "[tables] article: 144 of 6,078 runs are missing"
+    counts = pd.DataFrame(
+        {
+            "problem": ["sine", "sine", "linear"],
+            "stage": ["tuning", "evaluation", "tuning"],
+            "declared": [6000, 78, 9],
+            "missing": [1000, 44, 0],
+            "missing_of": ["sgd, adam", "sgd", ""],
+        }
+    )
+    assert tables.missing("article", counts) == (
+        "[tables] article: 1,044 of 6,087 runs are missing: sine, tuning: 1,000 (sgd, adam); sine, evaluation: 44 (sgd)"
+    )
 
 
 def test_a_reproduction_has_its_loss_and_its_prediction_beside_the_true_value(small, built):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from thalweg import store
+from thalweg.grid.identity import digest
 from thalweg.training import job
 
 
@@ -21,3 +23,14 @@ def test_a_run_that_was_out_of_time_is_trained_again_where_it_would_have_more(ou
     record = {"outcome": outcome, "time_limit": had}
     assert job.usable(record, limit) == (record if used else None)
     assert job.usable(None, limit) is None
+
+
+def test_what_lies_under_another_runs_name_is_set_aside(tmp_path, capsys):
+    record = {"identity": {"seed": 1}, "history": {}}
+    own, other = digest({"seed": 1}), digest({"seed": 2})
+    for name in (own, other):
+        store.write_run(tmp_path, name, record)
+    assert job.stored_run(tmp_path, own) == record
+    assert job.stored_run(tmp_path, other) is None
+    assert "is damaged (it is another run); set aside" in capsys.readouterr().err
+    assert store.read_run(tmp_path, other) is None

@@ -3,17 +3,21 @@
 That its numbers are right is held against Keras's own training in tests/reference.
 """
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
-from thalweg.grid.runs import Horizon
-from thalweg.training import program, records, seeds, steps
+from thalweg.grid.experiment import load
+from thalweg.grid.runs import Horizon, Run
+from thalweg.training import program, records, seeds, steps, trainer
 from thalweg.training.problem import Problem, Split
 
 X = np.linspace(-1, 1, 10, dtype=np.float32)[:, None]
 POINTS = Split(X, 3 * X)
 HORIZON = Horizon(examples=10, batch_size=4, epochs=5)
+GRID = load(Path(__file__).parents[3] / "experiments/smoke.yaml").problems["linear"]
 
 
 def dense():
@@ -125,6 +129,37 @@ def test_batch_normalisation_dropout_and_penalties_train_as_in_keras():
             for ours in ended.state.non_trainable
         )
     assert ended.records[-1, 0] == pytest.approx(instance.model.evaluate(X, 3 * X, verbose=0), rel=1e-5)
+
+
+def batches_seen(optimizer, seed, **arguments):
+    """The examples that each step trains on: with a weight for each example, and a rate that is not zero in one step
+    alone, they are the weights that this step changes."""
+    each = Split(np.eye(10, dtype=np.float32), np.full((10, 1), 9, np.float32))
+
+    def one_weight_each():
+        return keras.Sequential([keras.Input((10,)), keras.layers.Dense(1, use_bias=False)])
+
+    problem = make(one_weight_each, train=each, validation=each, test=each)
+    instance = steps.instantiate(problem, optimizer, arguments, seed)
+    compiled = program.compile_program(problem, instance, HORIZON, (0, HORIZON.steps), xla=True)
+    run = Run("points", optimizer, "constant", HORIZON.batch_size, 0.1, seed)
+    seen = []
+    for rates in 0.1 * np.eye(HORIZON.steps, dtype=np.float32):
+        (ended,) = trainer.train_pack(compiled, [run], [instance.state], [rates], problem, GRID, HORIZON)
+        changed = ended.state.trainable[0] != instance.state.trainable[0]
+        seen.append(frozenset(np.flatnonzero(changed).tolist()))
+    return seen
+
+
+def test_every_optimizer_sees_the_same_batches_and_every_epoch_others():
+    seen = batches_seen("SGD", seed=1)
+    epochs = [seen[first : first + 3] for first in range(0, HORIZON.steps, 3)]
+    assert all([len(batch) for batch in epoch] == [4, 4, 2] for epoch in epochs)
+    assert all(frozenset.union(*epoch) == set(range(10)) for epoch in epochs), "each example once an epoch"
+    assert len({tuple(epoch) for epoch in epochs}) == HORIZON.epochs
+    for name, arguments in {"Adam": {"beta_1": 0.0}, "RMSprop": {}, "Adagrad": {}}.items():
+        assert batches_seen(name, seed=1, **arguments) == seen
+    assert batches_seen("SGD", seed=2) != seen
 
 
 def test_a_seed_gives_every_optimizer_the_same_weights_and_another_seed_others():
