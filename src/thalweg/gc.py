@@ -36,7 +36,8 @@ def main() -> None:
     stored = {file.stem: file for file in folder.glob("*/*.json")}
     unused = [file for run, file in sorted(stored.items()) if run not in used]
     # What was set aside, and what killed jobs had begun to write.
-    unused += sorted([*arguments.results.rglob("*.damaged"), *arguments.results.rglob(".*.part")])
+    aside = [*folder.glob("*/*.damaged"), *arguments.results.glob("*/damaged/**/*")]
+    unused += sorted(file for file in [*aside, *arguments.results.rglob(".*.part")] if file.is_file())
     damaged = [run for run in sorted(used & stored.keys()) if store.read_run(folder, run) is None]
 
     for file in unused:

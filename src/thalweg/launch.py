@@ -147,8 +147,11 @@ def set_aside_damaged(results: Path) -> list[str]:
             missing = [file for file in files if not file.is_file()]
             damaged = [file for file, was in files.items() if file not in missing and digests.of_file(file) != was]
             for file in damaged:
-                file.replace(file.with_name(f"{file.name}.damaged"))
-                told.append(f"{file} is damaged; set aside as {file.name}.damaged, and made again")
+                # In a folder of its own: what lies in the report's is part of the report.
+                aside = results / "damaged" / file.relative_to(results)
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(aside)
+                told.append(f"{file} is damaged; set aside as {aside}, and made again")
             if missing or damaged:
                 record.unlink(missing_ok=True)
     return told

@@ -83,14 +83,14 @@ class Workspace:
             "launch.lock",
             "locks",
             "digests",
+            "damaged",
             "SHA256SUMS.measured",
             *without,
         }
-        left_over = (".part", ".damaged")
         return {
             str(place): file.read_bytes()
             for file in sorted(folder.rglob("*"))
-            if file.is_file() and file.suffix not in left_over
+            if file.is_file() and file.suffix != ".part"
             if not apart & {*(place := file.relative_to(folder)).parts, place.stem}
         }
 

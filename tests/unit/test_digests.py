@@ -59,12 +59,12 @@ def test_a_flipped_bit_of_a_file_or_a_record_is_found(results):
         flipped[bit // 8] ^= 1 << bit % 8
         (results / name).write_bytes(flipped)
         assert launch.set_aside_damaged(results) == [
-            f"{results / name} is damaged; set aside as {(results / name).name}.damaged, and made again"
+            f"{results / name} is damaged; set aside as {results / 'damaged' / name}, and made again"
         ]
         job = "check" if name in ("checked.json", "digests/check.sha256") else "report"
         assert not (results / f"digests/{job}.sha256").exists(), "the job runs again"
-        assert (results / f"{name}.damaged").read_bytes() == flipped
-        (results / f"{name}.damaged").unlink()
+        assert (results / "damaged" / name).read_bytes() == flipped
+        (results / "damaged" / name).unlink()
         for restored in (name, f"digests/{job}.sha256"):
             (results / restored).write_bytes(whole[restored])
 
