@@ -36,10 +36,6 @@ wildcard_constraints:
     optimizer="|".join(EXPERIMENT.optimizers),
 
 
-def summary():
-    return launch.summary(EXPERIMENT, Path(RESULTS), starting, time.monotonic() - BEGAN)
-
-
 onstart:
     global starting
     stages = {"tune": "tuning", "evaluate": "evaluation"}

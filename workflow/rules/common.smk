@@ -19,6 +19,11 @@ OF_TWO_WEIGHTS = [
 ]
 
 
+def summary():
+    """What this launch did and cost, of the jobs that it found to be starting."""
+    return launch.summary(EXPERIMENT, Path(RESULTS), starting, time.monotonic() - BEGAN)
+
+
 def trained_from(w, *parts):
     """Digest of what a training job is made from: its own parts, and those that every job shares."""
     own = [PARTS["problems"][w.problem], PARTS["optimizers"][w.optimizer]]
