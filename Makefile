@@ -1,4 +1,5 @@
 # make report   install what is locked into .venv, run an experiment (EXPERIMENT=article) and render its report
+# make paper    compile the paper of an experiment; wants pdfLaTeX (texlive-latex-recommended and lmodern of Debian)
 # make test     install, and pass the tests
 # make soak     pass the tests that take minutes
 # make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
@@ -14,11 +15,21 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 BROWSER := tests/browser/node_modules/.package-lock.json
 
-.PHONY: report test soak lint bench lock
+.PHONY: report paper test soak lint bench lock
 
 report: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) --config experiment=$(EXPERIMENT)
 	@echo "The report is results/$(EXPERIMENT)/report/index.html"
+
+# Twice, for its references; with the same bytes whenever it is compiled.
+paper: export SOURCE_DATE_EPOCH = 0
+paper: export FORCE_SOURCE_DATE = 1
+paper: $(INSTALLED)
+	@$(BIN)/snakemake --cores $(CORES) paper --config experiment=$(EXPERIMENT)
+	@command -v pdflatex >/dev/null || { echo "There is no pdflatex: install texlive-latex-recommended and lmodern"; exit 1; }
+	@cd results/$(EXPERIMENT)/paper && for run in 1 2; do \
+		pdflatex -interaction=batchmode -halt-on-error article >/dev/null || { tail -n 20 article.log; exit 1; }; done
+	@echo "The paper is results/$(EXPERIMENT)/paper/article.pdf"
 
 test: $(INSTALLED) $(BROWSER)
 	$(BIN)/pytest

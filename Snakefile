@@ -47,6 +47,11 @@ onstart:
         sys.exit(
             "judge: which claims? Write --config claims=FILE, a YAML file with claims"
         )
+    if "paper" in asked:
+        try:
+            paper.check(EXPERIMENT)
+        except ExperimentError as error:
+            sys.exit(str(error))
     if RETRAINED and "retrain" not in asked:
         sys.exit(
             f"cell={CELL}: is of retrain alone; write snakemake … retrain --config …"
@@ -97,6 +102,7 @@ include: "workflow/rules/check.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/time.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 include: "workflow/rules/retrain.smk"
 include: "workflow/rules/judge.smk"
 

@@ -341,6 +341,27 @@ class Reproduction(_Section):
     batch_size: Count
 
 
+class PaperFigure(_Section):
+    """A figure of a paper, `convergence` wherever there is one or `sine/convergence`, in a style of its own or none."""
+
+    figure: str
+    style: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        return {"figure": given} if isinstance(given, str) else given
+
+
+class Paper(_Section):
+    """What a paper shows, in which style; None for what is shown where the file does not say."""
+
+    style: str = "neurips"
+    figures: tuple[PaperFigure, ...] | None = None
+    tables: Annotated[tuple[str, ...], AfterValidator(_unique)] | None = None
+    pgf: Switch = False
+
+
 class Experiment(_Section):
     """One experiment file. `name` and `directory` come from its path; the problems lie in `directory`/problems."""
 
@@ -354,6 +375,7 @@ class Experiment(_Section):
     seeds: Seeds
     reproductions: dict[Name, Reproduction] = {}
     claims: dict[Name, Claim] = {}
+    paper: Paper = Paper()
 
     @property
     def file(self) -> Path:
@@ -568,6 +590,7 @@ def _known_keys(section: tuple[str | int, ...]) -> list[str]:
         "seeds": Seeds,
         "reproductions": Reproduction,
         "claims": Of if section[2:] == ("of",) else Claim,
+        "paper": PaperFigure if section[1:2] == ("figures",) else Paper,
     }
     model = models[str(section[0])] if section else Experiment
     return [name for name in model.model_fields if name not in ("name", "directory")]
@@ -588,6 +611,14 @@ def _line(location: yaml_file.Location, lines: dict[yaml_file.Location, int]) ->
     while location not in lines:
         location = location[:-1]
     return lines[location]
+
+
+def mistaken(path: Path, mistakes: Iterable[tuple[yaml_file.Location, str]]) -> ExperimentError:
+    """The error that tells of mistakes in an experiment file, each with its place in it."""
+    _, lines = _read(path, "title, problems, optimizers, …")
+    return ExperimentError(
+        _message(path, sorted({(_line(where, lines), f"{yaml_file.key(where)}: {text}") for where, text in mistakes}))
+    )
 
 
 def _message(path: Path, mistakes: list[tuple[int, str]]) -> str:

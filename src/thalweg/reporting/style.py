@@ -11,6 +11,7 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from thalweg.reporting.sizes import SCREEN, Sizes
 from thalweg.store import write_whole
 
 INK = "#1b1f24"
@@ -26,21 +27,12 @@ DARK = {INK: "#e8ebef", MUTED: "#a3acb8", GRID: "#343b45"} | dict(
 )
 """What each colour becomes on a dark page: the same hue, lighter."""
 
-WIDTH = 9.0
-"""Inches: 864 CSS pixels, about the width of the report's column."""
-
 DASHES: tuple[Any, ...] = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5), (9, 2), (3, 1, 1, 1, 1, 1))
 """On and off lengths in line widths; empty for a solid line."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 8,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
@@ -73,6 +65,15 @@ _SETTINGS = {
     "axes.formatter.use_mathtext": False,
 }
 
+NO_DATES: dict[str, Any] = {"CreationDate": None, "Producer": None, "Creator": None}
+"""A PDF without a clock, and without what a version of matplotlib says of itself."""
+
+DOTS = 300
+"""An inch, of a PNG for print."""
+
+_LETTERS = ("font.size", "axes.titlesize", "axes.labelsize", "legend.fontsize")
+_SMALL_PRINT = ("xtick.labelsize", "ytick.labelsize")
+
 
 class Line(NamedTuple):
     """How one optimizer is drawn, in every figure."""
@@ -95,12 +96,38 @@ def lines(names: Iterable[str]) -> dict[str, Line]:
 
 
 @contextmanager
-def applied() -> Iterator[None]:
-    """Draw and save inside this context; outside it matplotlib is as it was."""
+def applied(sizes: Sizes = SCREEN) -> Iterator[None]:
+    """Draw and save inside this context, in these sizes; outside it matplotlib is as it was."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
+        matplotlib.rcParams.update(dict.fromkeys(_LETTERS, sizes.font) | dict.fromkeys(_SMALL_PRINT, sizes.small))
+        matplotlib.rcParams["figure.figsize"] = sizes.width, sizes.height
         yield
+
+
+def width() -> float:
+    """Of a figure, in inches."""
+    inches: float = matplotlib.rcParams["figure.figsize"][0]
+    return inches
+
+
+def tallest() -> float:
+    """That a figure may be, in inches."""
+    inches: float = matplotlib.rcParams["figure.figsize"][1]
+    return inches
+
+
+def small() -> float:
+    """The size of small print, in points."""
+    points: float = matplotlib.rcParams["xtick.labelsize"]
+    return points
+
+
+def font() -> float:
+    """The size of all other letters, in points."""
+    points: float = matplotlib.rcParams["font.size"]
+    return points
 
 
 def save(figure: Figure, svg: Path) -> None:
@@ -109,11 +136,25 @@ def save(figure: Figure, svg: Path) -> None:
     Panels are laid out once, for both: in a figure of many panels that takes longer than to draw them.
     """
     pdf, text = io.BytesIO(), io.BytesIO()
-    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    figure.savefig(pdf, format="pdf", metadata=NO_DATES)
     figure.set_layout_engine("none")
     FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     write_whole(svg.with_suffix(".pdf"), pdf.getvalue())
     write_whole(svg, darkens(text.getvalue().decode()).encode())
+
+
+def save_for_print(figure: Figure, file: Path, pgf: bool = False) -> None:
+    """Write the figure as PDF and as PNG, on white, and if wanted as PGF; the same bytes every time."""
+    pdf, png, text = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    figure.savefig(pdf, format="pdf", metadata=NO_DATES)
+    figure.set_layout_engine("none")
+    figure.savefig(png, format="png", dpi=DOTS, facecolor="white", metadata={"Software": None})
+    write_whole(file.with_suffix(".pdf"), pdf.getvalue())
+    write_whole(file.with_suffix(".png"), png.getvalue())
+    if pgf:
+        with matplotlib.rc_context({"pgf.texsystem": "xelatex", "pgf.rcfonts": False}):
+            figure.savefig(text, format="pgf", backend="pgf")
+        write_whole(file.with_suffix(".pgf"), text.getvalue())
 
 
 def darkens(text: str) -> str:

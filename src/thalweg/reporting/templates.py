@@ -32,11 +32,14 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     power = int(exponent)
-    if -4 <= power < 6:
-        text = f"{value:,.{max(0, digits - 1 - power)}f}"
-    else:
-        text = f"{mantissa} × 10{str(power).translate(_SUPERSCRIPTS)}"
+    plain = -4 <= power < 6
+    text = f"{value:,.{max(0, digits - 1 - power)}f}" if plain else f"{mantissa} × 10{superscript(power)}"
     return text.replace("-", "−")
+
+
+def superscript(power: int) -> str:
+    """A whole number as an exponent: ⁻⁷."""
+    return str(power).translate(_SUPERSCRIPTS)
 
 
 def rate(value: float) -> str:

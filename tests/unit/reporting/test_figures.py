@@ -581,9 +581,10 @@ def test_a_legend_is_no_wider_than_its_figure_and_is_read_row_by_row(number):
 
 def test_many_optimizers_that_lost_runs_are_counted_together():
     rows = pd.DataFrame({"optimizer": list("abcdef"), "n": 10, "diverged": [1, 2, 0, 3, 4, 5], "out_of_time": 1})
-    axis = Figure().subplots()
-    panels.name_lost(axis, rows)
-    panels.name_lost(axis, rows[:2])
+    with style.applied():
+        axis = Figure().subplots()
+        panels.name_lost(axis, rows)
+        panels.name_lost(axis, rows[:2])
     told = ["15 of 60 diverged, 6 of 60 out of time"]
     told += ["a: 1 of 10 diverged, 1 of 10 out of time\nb: 2 of 10 diverged, 1 of 10 out of time"]
     assert [text.get_text() for text in axis.texts] == told

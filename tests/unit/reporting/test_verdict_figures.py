@@ -190,7 +190,9 @@ def test_what_is_claimed_is_shaded_and_verdicts_differ_in_shape(claimed, forest)
         ),
         strict=True,
     ):
-        beside = [line for line in axis.get_lines() if list(line.get_xdata()) == [1.045]]
+        beside = [
+            line for line in axis.get_lines() if not line.get_transform().contains_branch_seperately(axis.transData)[0]
+        ]
         assert [line.get_marker() for line in beside] == [shapes[verdict] for verdict in rows["verdict"]]
         said = [text.get_text() for text in axis.texts]
         assert [text for text in said if text in shapes] == list(rows["verdict"])

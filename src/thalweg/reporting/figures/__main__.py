@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import style, templates
@@ -98,11 +99,17 @@ def _cell(value: Any) -> str:
     return templates.number(value) if isinstance(value, float) else str(value)
 
 
-def write(name: str, problem: str | None, drawing: panels.Drawing, folder: Path) -> None:
+def write(
+    name: str,
+    problem: str | None,
+    drawing: panels.Drawing,
+    folder: Path,
+    save: Callable[[Figure, Path], None] = style.save,
+) -> None:
     """Write `folder`/PROBLEM/NAME.svg, .pdf, .csv (all that is drawn) and .json (see `describe`); `folder`/NAME.svg …
-    of the experiment as a whole."""
+    of the experiment as a whole. `save` writes the drawing itself."""
     svg = folder / (problem or "") / f"{name}.svg"
-    style.save(drawing.figure, svg)
+    save(drawing.figure, svg)
     write_whole(svg.with_suffix(".csv"), drawing.data.to_csv(index=False, lineterminator="\n").encode())
     text = json.dumps(describe(name, problem, drawing), indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(svg.with_suffix(".json"), (text + "\n").encode())

@@ -14,8 +14,9 @@ from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
 CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
-LETTERS = 135
-"""Of the small print that stand abreast in a figure."""
+LEAST = 1.6
+"""Inches of a panel, with room for its target."""
+
 STOPPED: dict[str, Any] = {"linestyle": "none", "marker": "|", "markersize": 8}
 
 
@@ -32,9 +33,10 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         [arrivals[(arrivals["target"] == target) & arrivals["optimizer"].isin(names)] for target in targets]
         for names in parts
     ]
-    notes = [[textwrap.wrap(missing(panel), LETTERS // len(targets)) for panel in row] for row in of_panels]
+    width = panels.letters(0.8 * style.width() / panels.abreast(len(targets) or 1, LEAST), style.small())
+    notes = [[textwrap.wrap(missing(panel), width) for panel in row] for row in of_panels]
     deepest = max((len(note) for row in notes for note in row), default=0)
-    figure, axes = panels.grid(len(parts), len(targets) or 1, 1.75 + 0.13 * deepest)
+    figure, axes = panels.grid(len(parts), len(targets) or 1, 1.75 + 0.018 * style.small() * deepest, LEAST)
     for row, in_row, said in zip(axes, of_panels, notes, strict=True):
         for axis, panel in zip(row, in_row, strict=False):
             for optimizer, curve in panel.groupby("optimizer", sort=False):
@@ -43,10 +45,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             panels.head(row, [panels.spoken(target) for target in targets], said)
     axes[0, 0].set(ylim=(-0.04, 1.04))
     panels.logarithmic(axes[0, 0], "x", limits)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("share of runs there")
-    for axis in axes[-1]:
-        axis.set_xlabel("step")
+    panels.name_axes(axes, "step", "share of runs there")
     cells = table.drop_duplicates("optimizer").set_index("optimizer")["batch_size"]
     handles = [panels.key(styles[str(name)], f"{name}, batch {size}") for name, size in cells.items()]
     if arrivals["out_of_time"].any():

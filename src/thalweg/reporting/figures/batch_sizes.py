@@ -36,12 +36,12 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             lost = ~np.isfinite(rows["final_test_loss"].to_numpy(dtype=float))
             if lost.any():
                 axis.plot(places[lost], np.full(lost.sum(), limits[1]), "x", color=line.colour, clip_on=False)
-        axis.set_xlabel("batch size")
         axis.grid(axis="x", visible=False)
-    axes[0, 0].set(xlim=(-0.5, len(batch_sizes) - 0.5), ylabel="final test loss")
+    axes[0, 0].set(xlim=(-0.5, len(batch_sizes) - 0.5))
     panels.logarithmic(axes[0, 0], "y", limits)
     axes[0, 0].set_xticks(range(len(batch_sizes)), [str(size) for size in batch_sizes])
     panels.name_columns(axes, schedules)
+    panels.name_axes(axes, "batch size", "final test loss")
     panels.legend(figure, styles)
     facts = {
         "schedules": schedules,

@@ -1,10 +1,8 @@
 """What tuning is worth: the test loss of the best of k trials against k, a panel a batch size, a line an optimizer."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from thalweg.grid.experiment import Experiment
@@ -26,11 +24,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     styles = style.lines(experiment.optimizers)
     parts = panels.sixes(styles)
     limits = panels.positive_limits(budgets[["median", "lower"]].to_numpy())
-    figure = Figure(figsize=(style.WIDTH, 2.5 * len(parts) + 0.7))
-    heights = [3.2, 1] * len(parts)
-    axes: Any = figure.subplots(
-        len(heights), len(batch_sizes), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": heights}
-    )
+    figure, axes = panels.grid(len(parts), len(batch_sizes), 2.5, stacked=(3.2, 1), sharey=False)
     for part, names in enumerate(parts):
         for column, batch_size in enumerate(batch_sizes):
             loss, share = axes[2 * part, column], axes[2 * part + 1, column]
@@ -46,21 +40,24 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             medians = panel.assign(median=panels.drawable(panel["median"], limits))
             panels.marked_lines(loss, medians, "k", "median", styles)
             panels.marked_lines(share, panel, "k", "lost", styles)
-    for row in axes[::2]:
-        row[0].set_ylabel("test loss")
-        panels.logarithmic(row[0], "y", limits)
-    for row in axes[1::2]:
-        row[0].set_ylabel("infinite", fontsize=6.5)
-        row[0].set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
+    for axis in axes[::2].flat:
+        panels.logarithmic(axis, "y", limits)
+    for axis in axes[1::2].flat:
+        axis.set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
+    for axis in axes.flat:
+        axis.tick_params(labelleft=panels.is_first(axis))
+    for axis in filter(panels.is_first, axes[::2].flat):
+        axis.set_ylabel("test loss")
+    for axis in filter(panels.is_first, axes[1::2].flat):
+        axis.set_ylabel("infinite", fontsize=style.small())
     most = int(budgets["k"].max()) if len(budgets) else 1
     ticks = [k for decade in range(len(str(most))) for k in (10**decade, 2 * 10**decade, 5 * 10**decade) if k <= most]
     axes[0, 0].set_xscale("log")
     axes[0, 0].set_xlim(0.93, 1.08 * most)
     axes[0, 0].set_xticks(ticks, [str(k) for k in ticks])
     axes[0, 0].xaxis.set_minor_locator(NullLocator())
-    for axis in axes[-1]:
-        axis.set_xlabel("trials, k")
-    panels.name_columns(axes, [f"batch size {size}" for size in batch_sizes])
+    panels.name_axes(axes, "trials, k")
+    panels.name_columns(axes[::2], [f"batch size {size}" for size in batch_sizes])
     panels.legend(figure, styles, "middle half of sets")
     one, whole = (
         budgets[budgets["k"] == k][[*KEYS, *columns]].rename(columns=columns)

@@ -4,6 +4,7 @@ A row is a claim, beneath it one for each of several problems; ratios, differenc
 """
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style, templates
@@ -37,7 +39,6 @@ BESIDE: dict[str, Any] = {
     "xycoords": ("axes fraction", "data"),
     "textcoords": "offset points",
     "va": "center",
-    "fontsize": 7,
 }
 TRUE: dict[str, Any] = {"color": style.MUTED, "alpha": 0.22, "linewidth": 0}
 NUMBERS = ["effect", "lower", "upper", "at_least", "at_most"]
@@ -46,6 +47,9 @@ FARTHEST = {"ratio": 30.0, "difference": math.inf, "value": 10.0}
 
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Of ratios, where they reach far."""
+
+ROOMY = 5
+"""Inches. In a narrower figure the marks alone tell the verdicts, so that effects have room."""
 
 HEIGHT, ROOM = 0.24, 0.5
 """Inches of a row, and of what a panel has above and beneath its rows."""
@@ -59,7 +63,9 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     units = [unit for unit in UNITS if unit in set(claims["unit"])] or ["ratio"]
     groups = {unit: claims[claims["unit"] == unit] for unit in units}
     heights = [max(1, len(rows)) for rows in groups.values()]
-    figure = Figure(figsize=(style.WIDTH, HEIGHT * sum(heights) + ROOM * len(heights) + 0.4))
+    lines = max([1, *(label.count("\n") + 1 for label in labels(claims))])
+    height = max(HEIGHT, 1.3 * lines * style.small() / 72) * sum(heights) + ROOM * len(heights) + 0.4
+    figure = Figure(figsize=(style.width(), min(height, style.tallest())))
     axes: Any = figure.subplots(len(units), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axis, (unit, rows) in zip(axes[:, 0], groups.items(), strict=True):
         panel(axis, unit, scaled(rows, unit))
@@ -82,6 +88,12 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
         "beyond": int(sum(beyond(scaled(rows, unit), unit) for unit, rows in groups.items())),
     }
     return panels.Drawing(figure, claims, claims[["claim", "problem", "verdict", "unit", *NUMBERS, "n"]], facts)
+
+
+def labels(rows: pd.DataFrame) -> list[str]:
+    """The names of rows, in lines that leave the panel most of the width."""
+    letters = min(40, panels.letters(0.42 * style.width(), style.small()))
+    return [matrix.wrapped(name, letters) for name in rows["problem"].fillna(rows["claim"])]
 
 
 def scaled(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
@@ -132,14 +144,17 @@ def panel(axis: Axes, unit: str, rows: pd.DataFrame) -> None:
                     axis.plot([end], [y], **{**POINT, "marker": arrow, "markersize": 5})
         if not math.isnan(row.effect):
             place_effect(axis, row.effect, y, (low, high), MARKS[row.verdict])
-        axis.plot([1.045], [y], transform=axis.get_yaxis_transform(), **POINT, **MARKS[row.verdict])
-        for offset, text in ((36, row.verdict), (86, f"n = {row.n}")):
-            axis.annotate(text, (1, y), (offset, 0), **BESIDE)
+        beside = ScaledTranslation(1.5 * style.font() / 72, 0, axis.figure.dpi_scale_trans)
+        axis.plot([1], [y], transform=axis.get_yaxis_transform() + beside, **POINT, **MARKS[row.verdict])
+        told = [row.verdict] * (style.width() > ROOMY) + [f"n = {row.n}"]
+        for place, text in enumerate(told):
+            axis.annotate(text, (1, y), ((2.5 + 6 * place) * style.font(), 0), **BESIDE, fontsize=style.small())
     axis.set(xlim=(low, high), ylim=(max(1, len(rows)) - 0.4, -0.6))
-    axis.set_yticks(range(len(rows)), [matrix.wrapped(name, 40) for name in rows["problem"].fillna(rows["claim"])])
+    axis.set_yticks(range(len(rows)), labels(rows))
     for label, problem in zip(axis.get_yticklabels(), rows["problem"], strict=False):
         label.set_fontstyle("normal" if pd.isna(problem) else "italic")
-    axis.set_title(UNITS[unit], loc="left", fontweight="bold")
+    title = textwrap.fill(UNITS[unit], panels.letters(0.5 * style.width()))
+    axis.set_title(title, loc="left", fontweight="bold")
     axis.grid(axis="y", visible=False)
     axis.spines["left"].set_visible(False)
     axis.tick_params(axis="y", length=0, pad=8)
@@ -153,4 +168,4 @@ def place_effect(axis: Axes, effect: float, y: int, ends: tuple[float, float], m
         return
     end, left, side = (high, -3, "right") if effect > high else (low, 3, "left")
     text = templates.number(effect)
-    axis.annotate(text, (end, y), (left, 2), textcoords="offset points", ha=side, va="bottom", fontsize=6.5)
+    axis.annotate(text, (end, y), (left, 2), textcoords="offset points", ha=side, va="bottom", fontsize=style.small())

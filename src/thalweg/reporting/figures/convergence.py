@@ -31,10 +31,8 @@ def draw(
     panels.along(axes[0, 0], shown[against])
     panels.name_columns(axes, schedules)
     for row, batch_size in zip(axes, batch_sizes, strict=True):
-        row[0].set_ylabel(f"{split} loss")
-        panels.name_row(row[-1], f"batch size {batch_size}")
-    for axis in axes[-1]:
-        axis.set_xlabel(panels.ALONG[against])
+        panels.name_row(row, f"batch size {batch_size}")
+    panels.name_axes(axes, panels.ALONG[against], f"{split} loss")
     panels.legend(figure, styles, "middle half of seeds")
     final = curves.drop_duplicates(CELL, keep="last")
     facts = {

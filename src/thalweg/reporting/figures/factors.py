@@ -1,6 +1,6 @@
 """Which choice matters: each factor's share of the variance between tuning runs, a panel for each problem."""
 
-import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
 TERMS = (*FACTORS, SEED)
-ABREAST = 3
-"""How many panels stand in a row at most."""
+LEAST = 1.6
+"""Inches of a panel, with room for the names of terms."""
 
 ALONE: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": style.INK, "markersize": 5.5}
 TOTAL: dict[str, Any] = {**ALONE, "marker": "D", "markerfacecolor": "none", "markersize": 5}
@@ -26,18 +26,12 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     shares = panels.read(tables, "factors")
     shown = shares[shares["term"].isin(TERMS)]
     problems = list(experiment.problems)
-    rows = math.ceil(len(problems) / ABREAST)
-    abreast = math.ceil(len(problems) / rows)
-    figure, axes = panels.grid(rows, abreast, 0.26 * len(TERMS) + 0.4)
+    figure, axes = panels.grid(1, len(problems), 0.26 * len(TERMS) + 0.4, LEAST, of_text=True)
+    panels.name_columns(axes, problems)
+    room = panels.letters(0.7 * style.width() / panels.abreast(len(problems), LEAST))
+    panels.name_axes(axes, textwrap.fill("% of the variance of ranks", room))
     for place, axis in enumerate(axes.flat):
-        if place >= len(problems):
-            axis.remove()
-            continue
-        axis.set_title(problems[place], fontweight="bold")
         axis.grid(axis="y", visible=False)
-        if place + abreast >= len(problems):
-            axis.set_xlabel("% of the variance of ranks")
-            axis.tick_params(labelbottom=True)
         of_problem = shown[shown["problem"] == problems[place]].set_index("term")
         for y, term in enumerate(TERMS):
             if term not in of_problem.index:

@@ -59,9 +59,8 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
     panels.along(axes[0, 0], shown["step"])
     panels.name_columns(axes, [TITLES[quantity] for quantity in quantities])
     for row, batch_size in zip(axes, batch_sizes, strict=True):
-        panels.name_row(row[-1], f"batch size {batch_size}")
-    for axis in axes[-1]:
-        axis.set_xlabel(panels.ALONG["step"])
+        panels.name_row(row, f"batch size {batch_size}")
+    panels.name_axes(axes, panels.ALONG["step"])
     scale = "gradient_noise_scale" in quantities
     panels.legend(
         figure, styles, "middle half of seeds", more=[Line2D([], [], label="batch size", **BATCH_SIZE)] * scale

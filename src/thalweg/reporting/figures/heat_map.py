@@ -22,8 +22,8 @@ from thalweg.reporting.figures import matrix, panels
 
 CELL = ["optimizer", "schedule", "batch_size"]
 LOSS = ["final_test_loss", "final_test_loss_lower", "final_test_loss_upper"]
-ABREAST = 12
-"""How many cells stand in a row at most, where a panel has not more itself: each has room for its number."""
+CELL_WIDTH = 0.7
+"""Inches: room for a cell's number."""
 
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
@@ -37,17 +37,15 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     cells["chosen"] = (cells[CELL] == pd.Series(chosen, index=CELL)).all(axis=1)
     optimizers, schedules = list(experiment.optimizers), list(experiment.schedules)
     batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), cells["batch_size"])
-    abreast = min(len(batch_sizes), max(1, ABREAST // len(schedules)))
+    least = CELL_WIDTH * len(schedules)
+    abreast = panels.abreast(len(batch_sizes), least)
     highest = max([1.1, *cells.loc[np.isfinite(cells["times_lowest"]), "times_lowest"]])
     norm, colours = LogNorm(1, highest), sns.color_palette("crest", as_cmap=True)
-    figure, axes = panels.grid(math.ceil(len(batch_sizes) / abreast), abreast, max(0.42 * len(optimizers), 0.8) + 0.3)
+    figure, axes = panels.grid(1, len(batch_sizes), max(0.42 * len(optimizers), 0.8) + 0.3, least, of_text=True)
     for place, axis in enumerate(axes.flat):
-        if place >= len(batch_sizes):
-            axis.remove()
-            continue
-        matrix.name(axis, optimizers, schedules, max(10, 120 // (abreast * len(schedules))))
+        matrix.name(axis, optimizers, schedules, panels.letters(0.8 * style.width() / (abreast * len(schedules))))
         axis.set_title(f"batch size {batch_sizes[place]}", fontweight="bold")
-        axis.tick_params(labelbottom=place + abreast >= len(batch_sizes))
+        axis.tick_params(labelbottom=panels.is_lowest(axis))
         rows = cells[cells["batch_size"] == batch_sizes[place]]
         by_name = {(row.optimizer, row.schedule): row for row in rows.itertuples()}
         for (y, optimizer), (x, schedule) in product(enumerate(optimizers), enumerate(schedules)):
@@ -85,7 +83,7 @@ def show(axis: Axes, x: int, y: int, cell: Any, colour: Any) -> None:
         matrix.write(axis, x, y, "not run", color=style.MUTED)
         return
     lost = sum(getattr(cell, name) for name in LOST)
-    text = templates.number(cell.final_test_loss).replace(" × ", "\n× ")
+    text = templates.number(cell.final_test_loss).replace(" × ", "·" if lost else "\n× ")
     text += f"\n{lost} of {cell.n}" if lost else ""
     if math.isfinite(cell.times_lowest):
         painted = colour(cell.times_lowest)

@@ -22,9 +22,11 @@ def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Dr
     pairs = panels.read(tables, "improvements", problem)
     pairs = pairs[pairs["problem"].isna()] if problem is None else pairs
     optimizers = list(experiment.optimizers)
-    figure, axes = panels.grid(1, 1, max(0.36 * len(optimizers), 0.9) + 0.4)
+    figure, axes = panels.grid(1, 1, max(0.36 * len(optimizers), 0.9) + 0.4, of_text=True)
     axis, norm, colours = axes[0, 0], Normalize(0, 1), sns.color_palette("vlag_r", as_cmap=True)
-    matrix.name(axis, optimizers, optimizers, max(8, 84 // len(optimizers)))
+    room = 0.6 * style.width() / len(optimizers)
+    matrix.name(axis, optimizers, optimizers, panels.letters(room))
+    between = " " if panels.letters(room, style.small()) >= len("[100, 100]") else "\n"
     for row in pd.concat([pairs, mirrored(pairs)]).itertuples():
         x, y = optimizers.index(row.second), optimizers.index(row.first)
         if np.isnan(row.probability):
@@ -33,7 +35,8 @@ def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Dr
         percent, lower, upper = (f"{100 * value:.0f}" for value in (row.probability, row.lower, row.upper))
         decided = row.verdict in DECIDED
         weight = "bold" if decided else "normal"
-        matrix.paint(axis, x, y, colours(norm(row.probability)), f"{percent}\n[{lower}, {upper}]", weight=weight)
+        text = f"{percent}\n[{lower},{between}{upper}]"
+        matrix.paint(axis, x, y, colours(norm(row.probability)), text, weight=weight)
         if decided:
             matrix.frame(axis, x, y)
     axis.set(xlabel="than this optimizer", ylabel="this optimizer\nends lower")

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from thalweg.analysis.choose import TRIAL
 from thalweg.grid.experiment import Experiment
 from thalweg.grid.runs import trials
@@ -36,11 +34,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     limits = panels.positive_limits(rates[["median", "lower"]].to_numpy())
     if len(start):
         limits = limits[0], min(limits[1], 10 * float(start["median"].median()))
-    figure = Figure(figsize=(style.WIDTH, 2.2 * len(batch_sizes) + 0.7))
-    heights = [3.2, 1] * len(batch_sizes)
-    axes: Any = figure.subplots(
-        len(heights), len(schedules), squeeze=False, sharex=True, gridspec_kw={"height_ratios": heights}
-    )
+    figure, axes = panels.grid(len(batch_sizes), len(schedules), 2.2, stacked=(3.2, 1), sharey=False)
     for (batch_size, schedule), panel in rates.groupby(["batch_size", "schedule"]):
         place = 2 * batch_sizes.index(batch_size), schedules.index(schedule)
         loss, share = axes[place], axes[place[0] + 1, place[1]]
@@ -61,19 +55,20 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         panels.lines(loss, joined, "learning_rate", "median", styles)
         panels.lines(share, joined, "learning_rate", "lost_share", styles)
         loss.set_xscale("log")
+        loss.xaxis.set_major_formatter(panels.power)
         panels.logarithmic(loss, "y", limits)
         share.set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
-    for panel_row in axes:
-        for axis in panel_row[1:]:
-            axis.tick_params(labelleft=False)
-    panels.name_columns(axes, schedules)
+    for axis in axes.flat:
+        axis.tick_params(labelleft=panels.is_first(axis))
+    panels.name_columns(axes[::2], schedules)
     lost = "diverged,\nout of time" if rates["out_of_time"].any() else "diverged"
     for row, batch_size in enumerate(batch_sizes):
-        axes[2 * row, 0].set_ylabel("validation loss")
-        axes[2 * row + 1, 0].set_ylabel(lost, fontsize=6.5)
-        panels.name_row(axes[2 * row, -1], f"batch size {batch_size}")
-    for axis in axes[-1]:
-        axis.set_xlabel("peak learning rate")
+        panels.name_row(axes[2 * row], f"batch size {batch_size}")
+    panels.name_axes(axes, "peak learning rate")
+    for axis in filter(panels.is_first, axes[::2].flat):
+        axis.set_ylabel("validation loss")
+    for axis in filter(panels.is_first, axes[1::2].flat):
+        axis.set_ylabel(lost, fontsize=style.small())
     panels.legend(figure, styles, points=styles.keys() - gridded)
     best = rates[rates["chosen"]]
     tried = [trial.learning_rate for one in experiment.optimizers.values() for trial in trials(one)]

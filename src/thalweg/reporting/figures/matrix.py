@@ -40,7 +40,7 @@ def paint(axis: Axes, x: float, y: float, colour: Any, text: str, raised: float 
 
 
 def write(axis: Axes, x: float, y: float, text: str, **font: Any) -> None:
-    axis.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": 6.5, "linespacing": 1.1, **font})
+    axis.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": style.small(), "linespacing": 1.1, **font})
 
 
 def frame(axis: Axes, x: float, y: float) -> None:
@@ -55,10 +55,12 @@ def hatch(axis: Axes, x: float, y: float, height: float, colour: str) -> None:
 
 
 def name(axis: Axes, rows: Sequence[str], columns: Sequence[str], width: int) -> None:
-    """The names beside the rows and beneath the columns, where lines hold `width` characters."""
+    """The names beside the rows and beneath the columns, upright where a line of `width` characters is too short."""
     axis.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     axis.set_yticks(range(len(rows)), [wrapped(one, 24) for one in rows])
-    axis.set_xticks(range(len(columns)), [wrapped(one, width) for one in columns])
+    upright = any(len(part) > width for one in columns for part in one.split("_"))
+    axis.set_xticks(range(len(columns)), [wrapped(one, 24 if upright else width) for one in columns])
+    axis.tick_params(axis="x", labelrotation=90 if upright else 0)
     axis.tick_params(length=0)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)

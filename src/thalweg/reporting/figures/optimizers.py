@@ -1,5 +1,6 @@
 """Who does best: each optimizer's best cell, its test metrics with intervals over evaluation seeds."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,15 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         if name.startswith("final_test_") and name in seeds and best[name].notna().any()
     ] or ["test_loss"]
     styles = style.lines(experiment.optimizers)
-    figure, axes = panels.grid(1, len(metrics), 0.34 * len(best) + 0.3, sharex=False)
-    parts = []
+    room = panels.letters(0.36 * style.width(), style.small())
+    labels = [
+        textwrap.fill(f"{row.optimizer}  ({row.schedule}, batch {row.batch_size}, rate {row.learning_rate:.3g})", room)
+        for row in best.itertuples()
+    ]
+    lines = max([1, *(label.count("\n") + 1 for label in labels)])
+    height = max(0.34, 1.4 * lines * style.small() / 72) * len(best) + 0.3
+    figure, axes = panels.grid(1, len(metrics), height, sharex=False, of_text=True)
+    parts, beneath = [], panels.letters(0.6 * style.width() / len(metrics))
     for axis, metric in zip(axes[0], metrics, strict=True):
         name = f"final_{metric}"
         limits = panels.positive_limits(np.concatenate([best[[name, f"{name}_upper"]].to_numpy().ravel(), seeds[name]]))
@@ -45,11 +53,16 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                 if within != value:
                     # A logarithmic axis has no place for zero, so its mark stands at the end of the axis.
                     below = "0" if value == 0 else f"{value:.0e}"
-                    axis.annotate(below, (within, place), (7, 5), textcoords="offset points", fontsize=6.5)
+                    axis.annotate(below, (within, place), (7, 5), textcoords="offset points", fontsize=style.small())
             text = panels.lost(row)
             if text:
                 axis.annotate(
-                    text, (0.99, place), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5
+                    text,
+                    (0.99, place),
+                    xycoords=("axes fraction", "data"),
+                    ha="right",
+                    va="bottom",
+                    fontsize=style.small(),
                 )
             shown = {**{key: getattr(row, key) for key in CELL}, "metric": metric}
             parts.append({**shown, "shown": "interquartile mean", "value": value, "lower": lower, "upper": upper})
@@ -57,14 +70,10 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                 {**shown, "shown": f"seed {seed.seed}", "value": float(getattr(seed, name))}
                 for seed in of_row.itertuples()
             ]
-        axis.set_xlabel(f"final {metric.replace('_', ' ')}")
+        axis.set_xlabel(textwrap.fill(f"final {metric.replace('_', ' ')}", beneath))
         if metric == "test_loss":
             panels.logarithmic(axis, "x", limits)
         axis.grid(axis="y", visible=False)
-    labels = [
-        f"{row.optimizer}  ({row.schedule}, batch {row.batch_size}, rate {row.learning_rate:.3g})"
-        for row in best.itertuples()
-    ]
     axes[0, 0].set_yticks(range(len(best)), labels)
     axes[0, 0].set_ylim(len(best) - 0.4, -0.6)
     facts = {

@@ -1,6 +1,7 @@
 """What the figures share: small multiples with one set of axes, one legend, one style an optimizer."""
 
 import math
+import textwrap
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from thalweg.analysis.histories import LOST, RESOLUTION
-from thalweg.reporting import style
+from thalweg.reporting import style, templates
 
 ALONG = {"step": "step", "epoch": "epoch", "examples": "examples seen"}
 """What runs can be drawn against, columns of tables, with the label of the axis."""
@@ -24,7 +25,7 @@ POINTS = 70
 """How many points of a line are drawn at most."""
 
 NAMED = 4
-"""How many optimizers are named at most in a panel where they lost runs."""
+"""How many optimizers are named at most in a panel where they lost runs, if it has room for their names."""
 
 
 class Drawing(NamedTuple):
@@ -47,20 +48,96 @@ def present(names: Sequence[Any], column: pd.Series) -> list[Any]:
     return [name for name in names if name in there] or list(names)
 
 
-def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, Any]:
-    """Panels that share their axes, `height` inches a row; returns the figure and its axes, always two-dimensional."""
-    figure = Figure(figsize=(style.WIDTH, height * rows + 0.7))
-    return figure, figure.subplots(rows, columns, squeeze=False, **{"sharex": True, "sharey": True, **options})
+LEAST = 1.3
+"""Inches that a panel with its labels has at least; where a figure is too narrow for that, its rows are broken."""
+
+
+def abreast(columns: int, least: float = LEAST) -> int:
+    """How many of a row's panels stand side by side, so that its lines are about as long as each other."""
+    lines = math.ceil(columns / max(1, int(style.width() / least)))
+    return math.ceil(columns / lines)
+
+
+def grid(
+    rows: int,
+    columns: int,
+    height: float,
+    least: float = LEAST,
+    stacked: Sequence[float] = (1,),
+    of_text: bool = False,
+    **options: Any,
+) -> tuple[Figure, Any]:
+    """Panels that share their axes: the figure and the axes, `columns` in each of `rows`, however rows are broken.
+
+    A row is `height` inches high; less where the figure would be too tall, or panels higher than wide, unless they are
+    made `of_text`. A row of `stacked` panels has as many rows of axes, with such heights relative to each other.
+    """
+    side_by_side = abreast(columns, least)
+    lines, parts = math.ceil(columns / side_by_side), len(stacked)
+    height = min(height, (style.tallest() - 0.7) / (rows * lines))
+    if not of_text:
+        height = min(height, style.width() / side_by_side + 0.2)
+    figure = Figure(figsize=(style.width(), height * rows * lines + 0.7))
+    heights = {"height_ratios": [*stacked] * rows * lines}
+    options = {"sharex": True, "sharey": True, "squeeze": False, **heights, **options}
+    placed: Any = figure.subplots(rows * lines * parts, side_by_side, **options)
+    axes = placed.reshape(rows, lines, parts, side_by_side).swapaxes(1, 2).reshape(rows * parts, lines * side_by_side)
+    for axis in axes[:, columns:].flat:
+        axis.remove()
+    return figure, axes[:, :columns]
+
+
+def is_first(axis: Any) -> bool:
+    """Whether a panel begins a line."""
+    first: bool = axis.get_subplotspec().is_first_col()
+    return first
+
+
+def is_lowest(axis: Any) -> bool:
+    """Whether no panel stands beneath."""
+    place, others = axis.get_subplotspec(), [other.get_subplotspec() for other in axis.figure.axes]
+    return not any(
+        other.colspan == place.colspan and other.rowspan.start >= place.rowspan.stop for other in others if other
+    )
+
+
+def name_axes(axes: Any, x: str, y: str | None = None) -> None:
+    """Label the outer axes of a grid: x beneath the lowest panel of each column, y beside the first of each line."""
+    for axis in axes.flat:
+        if is_lowest(axis):
+            axis.set_xlabel(x)
+            axis.tick_params(labelbottom=True)
+        if y and is_first(axis):
+            axis.set_ylabel(y)
+
+
+def letters(inches: float, points: float | None = None) -> int:
+    """How many letters of that size, or of a label's, find room."""
+    return int(72 * inches / (LETTER * (points or style.font())))
+
+
+def letters_of(axis: Any, points: float | None = None) -> int:
+    """How many letters find room in the width of a panel."""
+    return letters(0.8 * style.width() / axis.get_gridspec().ncols, points)
+
+
+LETTER = 0.575
+"""How wide a letter is on average, in its size."""
 
 
 def name_columns(axes: Any, titles: Sequence[str]) -> None:
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontweight="bold")
+    """Name the panels of a row; where rows are broken, those of every row."""
+    for row in axes if any(map(is_first, axes[0, 1:])) else axes[:1]:
+        for axis, title in zip(row, titles, strict=True):
+            axis.set_title(textwrap.fill(title, letters_of(axis)), fontweight="bold")
 
 
-def name_row(axis: Axes, text: str) -> None:
-    """Write beside the last panel of a row what the row is."""
-    axis.annotate(text, (1.03, 0.5), xycoords="axes fraction", rotation=270, va="center", ha="left")
+def name_row(row: Sequence[Axes], text: str) -> None:
+    """Write beside the last panel of each line of a row what the row is."""
+    ends = [axis for axis, after in zip(row, [*row[1:], None], strict=True) if after is None or is_first(after)]
+    beside: dict[str, Any] = {"xycoords": "axes fraction", "rotation": 270, "va": "center", "ha": "left"}
+    for axis in ends:
+        axis.annotate(text, (1.03, 0.5), **beside, fontsize=style.font() if len(ends) == 1 else style.small())
 
 
 def sixes(names: Collection[str]) -> list[list[str]]:
@@ -73,8 +150,12 @@ def head(axes: Sequence[Axes], titles: Sequence[str], notes: Sequence[Sequence[s
     """Name the panels of a row, and say above each in lines of small print what else is to be known."""
     above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "bottom"}
     for axis, title, said in zip(axes, titles, notes, strict=True):
-        axis.set_title(title, fontweight="bold", pad=6 + 9 * max(map(len, notes)))
-        axis.annotate("\n".join(said), (0.5, 1), (0, 4), **above, fontsize=6.5)
+        axis.set_title(
+            textwrap.fill(title, letters_of(axis)),
+            fontweight="bold",
+            pad=6 + 1.3 * style.small() * max(map(len, notes)),
+        )
+        axis.annotate("\n".join(said), (0.5, 1), (0, 4), **above, fontsize=style.small())
 
 
 def spoken(target: str) -> str:
@@ -108,12 +189,19 @@ def key(line: style.Line, label: str) -> Line2D:
     return Line2D([], [], color=line.colour, linestyle=line.linestyle, marker=line.marker, label=label)
 
 
+SPACES = {"handlelength": 3.0, "handletextpad": 0.8, "columnspacing": 1.6}
+"""Of a legend's entry, in the size of its letters."""
+
+
 def place_legend(figure: Figure, handles: Sequence[Any]) -> None:
     """In as few rows as fit, which are read one after the other, though matplotlib fills columns."""
     labels = [handle.get_label() for handle in handles]
     columns = next(columns for columns in balanced(len(handles)) if columns == 1 or fit(labels, columns))
     in_rows = [handle for column in range(columns) for handle in handles[column::columns]]
-    figure.legend(handles=in_rows, loc="outside upper left", ncols=columns, handlelength=3.2)
+    figure.legend(handles=in_rows, loc="outside upper left", ncols=columns, **SPACES)
+    further = math.ceil(len(handles) / columns) - 2
+    height = figure.get_figheight() + max(0, further) * 1.5 * style.font() / 72
+    figure.set_figheight(min(height, style.tallest()))
 
 
 def balanced(number: int) -> list[int]:
@@ -122,9 +210,10 @@ def balanced(number: int) -> list[int]:
 
 
 def fit(labels: Sequence[str], columns: int) -> bool:
-    """Whether labels, in so many columns, are no wider than a figure: 50 points for a mark, 4.6 for a letter."""
+    """Whether labels, in so many columns, are no wider than a figure."""
     widest = [max(len(label) for label in labels[column::columns]) for column in range(columns)]
-    return sum(50 + 4.6 * letters for letters in widest) <= 72 * style.WIDTH
+    mark = sum(SPACES.values()) + 0.25
+    return sum((mark + LETTER * count) * style.font() for count in widest) <= 72 * style.width()
 
 
 def positive_limits(values: pd.Series | np.ndarray[Any, Any]) -> tuple[float, float]:
@@ -145,6 +234,11 @@ def drawable(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
     return values.where(np.isfinite(values)).clip(lower=limits[0])
 
 
+def power(value: float, _: Any = None) -> str:
+    """A tick at a power of ten. Its exponent is a letter of the font, since what is set as one would be too small."""
+    return "0" if value == 0 else f"10{templates.superscript(round(math.log10(value)))}"
+
+
 def logarithmic(axis: Axes, which: str, limits: tuple[float, float]) -> None:
     """Make an axis (`x` or `y`) logarithmic; over less than two decades its ticks are written out."""
     getattr(axis, f"set_{which}scale")("log")
@@ -154,7 +248,11 @@ def logarithmic(axis: Axes, which: str, limits: tuple[float, float]) -> None:
         mantissas = (1, 2, 5) if limits[1] > 10 * limits[0] else (1, 1.5, 2, 3, 5, 7)
         ticks = [float(f"{mantissa}e{decade}") for decade in decades for mantissa in mantissas]
         ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
+        while which == "x" and sum(len(f"{tick:g}") + 2 for tick in ticks) > letters_of(axis, style.small()):
+            ticks = ticks[::2]
         getattr(axis, f"set_{which}ticks")(ticks, [f"{tick:g}" for tick in ticks])
+    else:
+        getattr(axis, f"{which}axis").set_major_formatter(power)
     # They are not to be seen, but would be placed and measured again and again.
     getattr(axis, f"{which}axis").set_minor_locator(NullLocator())
 
@@ -168,11 +266,11 @@ def lost(row: Any) -> str:
 def name_lost(axis: Axes, rows: pd.DataFrame) -> None:
     """Write into a panel how many runs of which optimizer diverged or were out of time; of many, how many in all."""
     told = [f"{row.optimizer}: {lost(row)}" for row in rows.itertuples() if lost(row)]
-    if len(told) > NAMED:
+    if len(told) > NAMED or any(len(one) > letters_of(axis, style.small()) for one in told):
         (all_of_them,) = rows[["n", *LOST]].sum().to_frame().T.itertuples()
         told = [lost(all_of_them)]
     if told:
-        text = axis.text(0.03, 0.04, "\n".join(told), transform=axis.transAxes, fontsize=6, va="bottom")
+        text = axis.text(0.03, 0.04, "\n".join(told), transform=axis.transAxes, fontsize=style.small(), va="bottom")
         text.set_in_layout(False)
 
 
@@ -246,6 +344,7 @@ def along(axis: Axes, values: pd.Series) -> None:
     else:
         axis.set_xscale("symlog", linthresh=first, linscale=0.5)
         axis.set_xticks([0, *(10.0**decade for decade in decades)])
+        axis.xaxis.set_major_formatter(power)
         axis.set_xlim(0)
 
 

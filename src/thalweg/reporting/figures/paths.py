@@ -1,6 +1,6 @@
 """Where runs went: the paths of each optimizer's best cell over the loss surface of a model with two weights."""
 
-import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from thalweg.reporting.figures import panels
 
 CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
 WEIGHTS = ["weight_0", "weight_1"]
-ABREAST, CONTOURS = 4, 12
-"""How many panels stand in a row at most, and how many contours the surface is drawn by."""
+LEAST, CONTOURS = 1.6, 12
+"""Inches of a panel, and how many contours the surface is drawn by."""
 
 POINT: dict[str, Any] = {"linestyle": "none", "marker": "o"}
 START = {**POINT, "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.8}
@@ -39,23 +39,20 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     ends = paths.drop_duplicates("run", keep="last")
     ends = ends[ends["outcome"].isin(FINISHED)]
     styles = style.lines(experiment.optimizers)
-    rows = math.ceil(len(best) / ABREAST) or 1
-    columns = math.ceil(len(best) / rows) or 1
-    figure, axes = panels.grid(rows, columns, 7.2 / columns)
+    panes = max(1, len(best))
+    figure, axes = panels.grid(1, panes, 0.8 * style.width() / panels.abreast(panes, LEAST), LEAST)
     for axis, cell in zip(axes.flat, best.itertuples(), strict=False):
         mine = paths[paths["optimizer"] == cell.optimizer]
         over(axis, surface, heights)
         follow(axis, mine, ends[ends["optimizer"] == cell.optimizer], styles[cell.optimizer])
         axis.plot(*lowest[WEIGHTS].to_numpy().T, **LOWEST, zorder=4)
-        axis.set_title(cell.optimizer, fontweight="bold", pad=14)
-        rate = f"{cell.schedule}, batch {cell.batch_size}, rate {cell.learning_rate:.3g}"
-        axis.annotate(
-            rate, (0.5, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="center", fontsize=7
-        )
         panels.name_lost(axis, best[best["optimizer"] == cell.optimizer])
+    told = [f"{cell.schedule}, batch {cell.batch_size}, rate {cell.learning_rate:.3g}" for cell in best.itertuples()]
+    room = panels.letters(0.8 * style.width() / panels.abreast(panes, LEAST), style.small())
+    panels.head(axes[0][: len(best)], best["optimizer"].tolist(), [textwrap.wrap(one, room) for one in told])
     limits = surface[WEIGHTS].agg(["min", "max"]).to_numpy()
     axes[0, 0].set(xlim=limits[:, 0], ylim=limits[:, 1])
-    name_weights(axes, len(best))
+    panels.name_axes(axes, "weight 0", "weight 1")
     marks = {
         "start": {**START, "color": style.INK},
         "end": {**END, "color": style.INK},
@@ -106,16 +103,3 @@ def follow(axis: Axes, paths: pd.DataFrame, ends: pd.DataFrame, line: style.Line
     starts = paths.drop_duplicates("run")
     axis.plot(starts["weight_0"], starts["weight_1"], color=line.colour, **START, zorder=3)
     axis.plot(ends["weight_0"], ends["weight_1"], color=line.colour, **END, zorder=3)
-
-
-def name_weights(axes: Any, count: int) -> None:
-    """Label the outer axes, and take away the places that no panel fills."""
-    columns = axes.shape[1]
-    for place, axis in enumerate(axes.flat):
-        if place >= count:
-            axis.remove()
-        elif place + columns >= count:
-            axis.set_xlabel("weight 0")
-            axis.tick_params(labelbottom=True)
-    for row in axes:
-        row[0].set_ylabel("weight 1")

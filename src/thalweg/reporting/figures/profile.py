@@ -13,6 +13,9 @@ from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
 TOLD = ["optimizer", "reached", "lower", "upper"]
+LEAST = 2.4
+"""Inches of a panel, with room for the scores beneath it."""
+
 EDGE = 1.15
 """How far beyond the last τ the axis goes on, where every profile is flat."""
 
@@ -26,7 +29,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     tau_max = float(scores["tau_max"].max())
     finite = profiles["tau"][np.isfinite(profiles["tau"])]
     right = EDGE * max(tau_max, finite.max() if len(finite) else 0)
-    figure, axes = panels.grid(len(parts), len(measures), 3.6)
+    figure, axes = panels.grid(len(parts), len(measures), 3.6, LEAST)
     for names, row in zip(parts, axes, strict=True):
         for measure, axis in zip(measures, row, strict=True):
             for name in names:
@@ -42,10 +45,10 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     axes[0, 0].set_xscale("log", base=2)
     axes[0, 0].set(xlim=(1, right), ylim=(-0.03, 1.03))
     axes[0, 0].set_xticks(ticks, [str(tick) for tick in ticks])
-    for row in axes:
-        row[0].set_ylabel("share of workloads")
-        for axis in row:
-            axis.tick_params(labelbottom=True)
+    for axis in axes.flat:
+        axis.tick_params(labelbottom=True)
+    for axis in filter(panels.is_first, axes.flat):
+        axis.set_ylabel("share of workloads")
     facts = {
         "optimizers": len(styles),
         "problems": int(profiles["problem"].nunique()),
@@ -82,7 +85,7 @@ def name_scores(axis: Axes, scores: pd.DataFrame, styles: dict[str, style.Line])
     axis.legend(
         handles=[panels.key(styles[str(row.optimizer)], label(row)) for row in scores.itertuples()],
         title="score" if scores["lower"].isna().all() else "score [95 % interval]",
-        title_fontsize=7,
+        title_fontsize=style.small(),
         loc="upper center",
         bbox_to_anchor=(0.5, -0.2),
         handlelength=3.2,

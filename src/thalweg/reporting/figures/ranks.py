@@ -13,6 +13,9 @@ from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import matrix, panels
 
+NAMED = 30
+"""How many letters of a name stand in a line."""
+
 STEP, BAR = 0.23, 0.11
 """Inches between two names, and between two bars."""
 
@@ -27,10 +30,11 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     bars = joined(means, tested["critical_difference"])
     lines = (len(means) + 1) // 2
     top, foot = 0.42, BAR * (len(bars) + 1)
-    figure = Figure(figsize=(style.WIDTH, 0.55 + top + foot + STEP * lines))
+    figure = Figure(figsize=(style.width(), 0.55 + top + foot + STEP * lines))
     axis = figure.subplots()
     span = max(len(experiment.optimizers) - 1, 1)
-    axis.set(xlim=(1 - 0.3 * span, 1 + 1.3 * span), ylim=(-foot - STEP * lines, top))
+    margin = beside(optimizers) * span
+    axis.set(xlim=(1 - margin, 1 + span + margin), ylim=(-foot - STEP * lines, top))
     axis.set_axis_off()
     scale(axis, span, tested["critical_difference"])
     styles = style.lines(experiment.optimizers)
@@ -52,6 +56,13 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     return panels.Drawing(figure, ranks, over_all[["optimizer", "rank", "ratio", "lower", "upper"]], facts)
 
 
+def beside(names: Sequence[str]) -> float:
+    """The room for names and ranks on each side of the axis, as a share of its length."""
+    longest = max((len(line) for name in names for line in matrix.wrapped(name, NAMED).split("\n")), default=0)
+    share = min(0.4, (longest + 9) / panels.letters(style.width()))
+    return max(0.3, share / (1 - 2 * share))
+
+
 def joined(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:
     """The first and last place of each longest stretch of two or more sorted ranks that lie within the difference."""
     if math.isnan(difference):
@@ -66,7 +77,7 @@ def lead(axis: Axes, rank: float, to: tuple[float, float], name: str, line: styl
     axis.plot([rank, rank, end], [0, height, height], color=line.colour, linewidth=0.8)
     axis.plot([end], [height], line.marker, color=line.colour, markersize=5)
     offset, side = (-7, "right") if end < rank else (7, "left")
-    text = f"{matrix.wrapped(name, 30)}  {rank:.2f}"
+    text = f"{matrix.wrapped(name, NAMED)}  {rank:.2f}"
     axis.annotate(text, to, (offset, 0), textcoords="offset points", ha=side, va="center")
 
 
@@ -75,7 +86,7 @@ def scale(axis: Axes, span: int, difference: float) -> None:
     axis.plot([1, 1 + span], [0, 0], color=style.MUTED, linewidth=0.8)
     for rank in range(1, span + 2):
         axis.plot([rank, rank], [0, 0.06], color=style.MUTED, linewidth=0.8)
-        axis.annotate(str(rank), (rank, 0.08), ha="center", va="bottom", fontsize=7)
+        axis.annotate(str(rank), (rank, 0.08), ha="center", va="bottom", fontsize=style.small())
     axis.annotate("mean rank", (1 - 0.05 * span, 0), (-5, 0), textcoords="offset points", ha="right", va="center")
     if not math.isnan(difference):
         axis.plot([1, 1 + difference], [0.3, 0.3], "|-", color=style.INK, linewidth=1, markersize=6)

@@ -1,6 +1,5 @@
 """What a larger batch saves: steps to a target against the batch size, a panel an optimizer, a line a target."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from thalweg.reporting.figures import panels
 
 SERIES = ["optimizer", "target"]
 CRITICAL = [f"critical_batch_size{end}" for end in ("", "_lower", "_upper")]
-ABREAST = 3
-"""How many panels stand in a row at most."""
+LEAST = 1.6
+"""Inches of a panel, with room for its sizes."""
+
 FINE = 65
 """Points by which a fitted curve is drawn."""
 
@@ -42,11 +42,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     targets = list(dict.fromkeys(scaling["target"]))
     sizes = sorted(experiment.problems[problem].batch_sizes)
     styles = style.lines(experiment.optimizers)
-    rows = math.ceil(len(styles) / ABREAST)
-    columns = math.ceil(len(styles) / rows)
     limits = with_room(panels.positive_limits(scaling[["median", "lower", "upper"]].to_numpy()), scaling)
-    figure, axes = panels.grid(rows, columns, 2.1)
-    for axis, (optimizer, line) in zip(axes.flat, styles.items(), strict=False):
+    figure, axes = panels.grid(1, len(styles), 2.1, LEAST)
+    for axis, (optimizer, line) in zip(axes.flat, styles.items(), strict=True):
         mine = scaling[scaling["optimizer"] == optimizer]
         for place, (_, series) in enumerate(mine.groupby("target", sort=False)):
             follow(axis, series, line.colour, *TARGETS[place])
@@ -57,7 +55,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     axes[0, 0].set_xticks(sizes, [str(size) for size in sizes])
     axes[0, 0].xaxis.minorticks_off()
     panels.logarithmic(axes[0, 0], "y", limits)
-    name_axes(axes, len(styles))
+    panels.name_axes(axes, "batch size", "steps to the target")
     within = scaling[scaling["extrapolated"].isna() & (scaling["fit"] == "fitted")]
     panels.place_legend(figure, looks(targets, not within.empty, scaling["median"].isna().any()))
     series = scaling.drop_duplicates(SERIES)
@@ -123,7 +121,7 @@ def name_missed(axis: Axes, rows: pd.DataFrame, colour: str, top: float) -> None
                 textcoords="offset points",
                 ha="center",
                 va="top",
-                fontsize=6,
+                fontsize=style.small(),
             )
 
 
@@ -140,16 +138,3 @@ def looks(targets: list[str], critical: bool, missed: bool) -> list[Line2D]:
         look: dict[str, Any] = {"marker": "o", "linestyle": "none", "color": style.INK, "markerfacecolor": "none"}
         handles.append(Line2D([], [], **look, label="fewer than half reached it"))
     return handles
-
-
-def name_axes(axes: Any, count: int) -> None:
-    """Label the outer axes, and take away the places that no panel fills."""
-    columns = axes.shape[1]
-    for place, axis in enumerate(axes.flat):
-        if place >= count:
-            axis.remove()
-        elif place + columns >= count:
-            axis.set_xlabel("batch size")
-            axis.tick_params(labelbottom=True)
-    for row in axes:
-        row[0].set_ylabel("steps to the target")

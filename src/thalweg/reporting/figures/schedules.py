@@ -20,10 +20,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     for axis, schedule in zip(axes[0], schedules, strict=True):
         for size, points in rates[rates["schedule"] == schedule].groupby("batch_size"):
             axis.plot(points["epoch"], points["relative"], **looks[size])
-        axis.set_xlabel("epoch")
-    axes[0, 0].set_ylabel("rate / peak rate")
     axes[0, 0].set_ylim(-0.05, 1.08)
     panels.name_columns(axes, schedules)
+    panels.name_axes(axes, "epoch", "rate / peak rate")
     panels.place_legend(figure, [Line2D([], [], label=f"batch size {size}", **look) for size, look in looks.items()])
     ends = rates.drop_duplicates(["schedule", "batch_size"], keep="last")
     facts = {

@@ -1,0 +1,146 @@
+"""What a paper of an experiment shows, and what its numbers are called. Importing it loads no pandas."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from thalweg.grid.experiment import Experiment, mistaken, nearest
+from thalweg.grid.yaml_file import Location
+from thalweg.reporting import sizes
+from thalweg.reporting.figures import NAMES, figures_of
+
+TABLES_OF_PROBLEMS = ("optimizers", "schedules", "batch_sizes")
+TABLES_OF_EXPERIMENT = ("claims", "ranks")
+TABLES = (*TABLES_OF_PROBLEMS, *TABLES_OF_EXPERIMENT)
+
+FIGURES = ("claims", "/improvements", "ranks", "profile", "factors", "convergence_test", "optimizers", "heat_map")
+"""Those of a paper whose experiment file does not say which; what the experiment has not is left out."""
+
+TEXTS = ("article.tex", "style.tex", "numbers.tex", "numbers_list.tex", "figures.tex", "tables.tex", "SHA256SUMS")
+"""What a paper is made of beside its figures and tables."""
+
+PREFIX = "Thw"
+DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+ENDS = ("", "Lower", "Upper")
+OF_OPTIMIZER = (
+    *(f"{name}{end}" for name in ("Loss", "Accuracy", "Ratio") for end in ENDS),
+    *("AdjustedP", "Rate", "Schedule", "BatchSize", "Seeds", "Diverged", "OutOfTime"),
+)
+"""The numbers of an optimizer's best cell on a problem."""
+
+OF_PROBLEM = ("BestOptimizer", "BestSchedule", "BestBatchSize", "BestRate", *(f"BestLoss{end}" for end in ENDS))
+OF_CLAIM = ("Verdict", "Effect", "EffectLower", "EffectUpper", "Seeds")
+OF_EXPERIMENT = (
+    *("Title", "Problems", "Optimizers", "Schedules", "TuningSeeds", "EvaluationSeeds"),
+    *("TuningRuns", "EvaluationRuns", "Diverged", "OutOfTime", "Holds", "Fails", "Undecided"),
+)
+
+
+class Shown(NamedTuple):
+    """A figure or a table, of a problem or with None of the whole experiment."""
+
+    name: str
+    problem: str | None
+
+    @property
+    def place(self) -> str:
+        return f"{self.problem}/{self.name}" if self.problem else self.name
+
+    @property
+    def rule(self) -> str:
+        """The rule of Snakemake that draws it."""
+        return f"paper_{self.place.replace('/', '_')}"
+
+
+def chosen_figures(experiment: Experiment) -> dict[Shown, str]:
+    """The figures of a paper in their order, each with its style. Of those named twice the later style counts."""
+    paper, there = experiment.paper, _figures_there(experiment)
+    if paper.figures is None:
+        return {one: paper.style for name in FIGURES for one in _named(name, there)}
+    return {one: entry.style or paper.style for entry in paper.figures for one in _named(entry.figure, there)}
+
+
+def chosen_tables(experiment: Experiment) -> list[Shown]:
+    """The tables of a paper in their order."""
+    names = TABLES if experiment.paper.tables is None else experiment.paper.tables
+    there = _tables_there(experiment)
+    return list(dict.fromkeys(one for name in names for one in _named(name, there)))
+
+
+def check(experiment: Experiment) -> None:
+    """Raise ExperimentError with every figure, table and style that is not there, and every name of two numbers."""
+    found = [*_not_there(experiment), *_collisions(experiment)]
+    if found:
+        raise mistaken(experiment.file, found)
+
+
+def macro(*names: str) -> str:
+    """The command of LaTeX for a number: `adam`, `sine`, `Loss` is ThwAdamSineLoss. Digits are spelt, since a command
+    has letters alone."""
+    parts = [part for name in names for part in re.split(r"_|(?<=\d)|(?=\d)", name) if part]
+    return PREFIX + "".join(DIGITS[int(part)] if part.isdigit() else part[0].upper() + part[1:] for part in parts)
+
+
+def macros(experiment: Experiment) -> Iterator[tuple[str, ...]]:
+    """The names that each number is called by; metrics other than the accuracy are not known before the checks."""
+    for problem in experiment.problems:
+        yield from ((optimizer, problem, name) for optimizer in experiment.optimizers for name in OF_OPTIMIZER)
+        yield from ((problem, name) for name in OF_PROBLEM)
+    yield from (("Claim", claim, name) for claim in experiment.claims for name in OF_CLAIM)
+    yield from ((name,) for name in OF_EXPERIMENT)
+
+
+def _figures_there(experiment: Experiment) -> list[Shown]:
+    problems = (None, *experiment.problems)
+    return [Shown(name, problem) for problem in problems for name in figures_of(experiment, problem)]
+
+
+def _tables_there(experiment: Experiment) -> list[Shown]:
+    of_experiment = {"claims": bool(experiment.claims), "ranks": "ranks" in figures_of(experiment, None)}
+    return [
+        *(Shown(name, None) for name in TABLES_OF_EXPERIMENT if of_experiment[name]),
+        *(Shown(name, problem) for problem in experiment.problems for name in TABLES_OF_PROBLEMS),
+    ]
+
+
+def _named(entry: str, there: list[Shown]) -> list[Shown]:
+    """What an entry means: a name alone is meant wherever there is one, `/name` of the whole experiment alone."""
+    problem, slash, name = entry.rpartition("/")
+    return [one for one in there if one.name == name and (not slash or (one.problem or "") == problem)]
+
+
+def _not_there(experiment: Experiment) -> Iterator[tuple[Location, str]]:
+    paper, known = experiment.paper, sizes.styles()
+    shown = [
+        *(("figures", k, entry.figure, NAMES) for k, entry in enumerate(paper.figures or ())),
+        *(("tables", k, entry, TABLES) for k, entry in enumerate(paper.tables or ())),
+    ]
+    there = {"figures": _figures_there(experiment), "tables": _tables_there(experiment)}
+    for section, k, entry, names in shown:
+        problem, _, name = entry.rpartition("/")
+        if name not in names:
+            yield ("paper", section, k), f"{name!r} is no {section[:-1]}{nearest(name, names)}; {', '.join(names)} are"
+        elif problem and problem not in experiment.problems:
+            problems = list(experiment.problems)
+            yield ("paper", section, k), f"{problem!r} is not among the problems{nearest(problem, problems)}"
+        elif not _named(entry, there[section]):
+            yield ("paper", section, k), f"{entry!r} would have nothing to show in this experiment; leave it out"
+    own = [(("paper", "figures", k, "style"), entry.style) for k, entry in enumerate(paper.figures or ())]
+    for where, style in [(("paper", "style"), paper.style), *own]:
+        if style is not None and style not in known:
+            yield where, f"{style!r} is no style{nearest(style, known)}; {sizes.STYLES.name} has {', '.join(known)}"
+
+
+def _collisions(experiment: Experiment) -> Iterator[tuple[Location, str]]:
+    """Numbers that would have one name, the first of each kind of them."""
+    called = [(macro(*names), names) for names in macros(experiment)]
+    counts = Counter(name for name, _ in called)
+    told: set[tuple[tuple[str, ...], ...]] = set()
+    for name in (name for name, count in counts.items() if count > 1):
+        both = tuple(names for other, names in called if other == name)
+        kind = tuple(names[:-1] for names in both)
+        if kind not in told:
+            told.add(kind)
+            texts = " and ".join(" ".join(names) for names in both)
+            yield ("paper",), f"the numbers {texts} would both be called \\{name}; rename one of them"

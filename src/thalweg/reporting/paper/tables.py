@@ -1,0 +1,66 @@
+"""The tables of a paper, as rows for its templates. In bold stands whatever is not told from the best."""
+
+from typing import Any
+
+import pandas as pd
+
+from thalweg.grid.experiment import Experiment
+from thalweg.reporting.findings import records
+from thalweg.reporting.paper import Shown
+from thalweg.reporting.paper.numbers import UNITS, best_cells, metrics
+
+WORSE = "higher"
+FACTORS = {"optimizers": "optimizer", "schedules": "schedule", "batch_sizes": "batch_size"}
+
+
+def table(experiment: Experiment, tables: dict[str, pd.DataFrame], shown: Shown) -> dict[str, Any]:
+    """What the template of a table is given."""
+    if shown.name == "claims":
+        return claims(experiment, tables["claims"])
+    if shown.name == "ranks":
+        return ranks(tables["ranks"], tables["improvements"])
+    assert shown.problem is not None
+    return levels(tables, shown.problem, FACTORS[shown.name])
+
+
+def levels(tables: dict[str, pd.DataFrame], problem: str, factor: str) -> dict[str, Any]:
+    """The best cell of each level of a factor. The reference is the one that tuning puts first. It is not
+    among the best where a level is decided to be better."""
+    of_factor = best_cells(tables, factor)
+    rows = records(of_factor[of_factor["problem"] == problem])
+    shown = [name for name in metrics(tables["cells"]) if any(row[f"final_test_{name}"] is not None for row in rows)]
+    worse = {WORSE, *(["reference"] if any(row["verdict"] == "lower" for row in rows) else [])}
+    return {
+        "factor": factor,
+        "axes": [name for name in FACTORS.values() if name != factor],
+        "metrics": shown,
+        "measure": rows[0]["measure"] if rows else None,
+        "seeds": max((row["n"] for row in rows), default=0),
+        "verdicts": {row["verdict"] for row in rows},
+        "rows": [{**row, "best": row["n"] > 0 and row["verdict"] not in worse} for row in rows],
+    }
+
+
+def claims(experiment: Experiment, table: pd.DataFrame) -> dict[str, Any]:
+    """The claims in the order of the experiment file, with effects in the units that they are told in."""
+    rows = records(table)
+    for row in rows:
+        times = UNITS[row["unit"]]
+        row |= {name: None if row[name] is None else times * row[name] for name in ("effect", "lower", "upper")}
+        row["says"] = experiment.claims[row["claim"]].says
+    return {"rows": rows}
+
+
+def ranks(table: pd.DataFrame, improvements: pd.DataFrame) -> dict[str, Any]:
+    """Mean ranks over all problems, the best first. Best is the lowest, and each that no pair with it decides about."""
+    over_all = table[table["problem"].isna() & table["rank"].notna()].sort_values("rank", kind="stable")
+    rows, pairs = records(over_all), improvements[improvements["problem"].isna()]
+    first = rows[0]["optimizer"] if rows else None
+    decided = pairs[pairs["verdict"].isin(["lower", WORSE]) & ((pairs["first"] == first) | (pairs["second"] == first))]
+    worse = {*decided["first"], *decided["second"]} - {first}
+    return {
+        "problems": rows[0]["problems"] if rows else 0,
+        "measure": rows[0]["measure"] if rows else None,
+        "few": bool(len(pairs)) and (pairs["verdict"] == "too few seeds").all(),
+        "rows": [{**row, "best": row["optimizer"] not in worse} for row in rows],
+    }

@@ -1,0 +1,93 @@
+"""Write what a paper is made of beside its figures: captions, tables, numbers, style and the skeleton of an article."""
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from thalweg.grid.experiment import Experiment, load
+from thalweg.reporting import checksums, paper, sizes
+from thalweg.reporting.paper import Shown, numbers, tables, tex
+from thalweg.reporting.paper.tex import Tex
+from thalweg.store import write_whole
+
+READ = ("cells", "claims", "comparisons", "counts", "improvements", "ranks")
+NARROW = 5.0
+"""Inches. In a narrower table intervals have no columns of their own, and metrics beside the loss are left out."""
+
+
+def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
+    """Every text by its place in the paper, from the `folder` of tables and the figures that are in `output`."""
+    frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in READ}
+    figures, listed = paper.chosen_figures(experiment), paper.chosen_tables(experiment)
+    known, named = sizes.styles(), numbers.numbers(experiment, frames)
+    style = known[experiment.paper.style]
+    widest = max(known[name].width for name in (experiment.paper.style, *figures.values()))
+    return {
+        "article.tex": Tex((tex.FOLDER / "article.tex").read_text(encoding="utf-8")),
+        "style.tex": tex.render("style.tex", widest=Tex(widest), style=style, name=experiment.paper.style),
+        "numbers.tex": tex.render("numbers.tex", numbers=named),
+        "numbers_list.tex": tex.render("numbers_list.tex", names=[tex.breakable_command(name) for name in named]),
+        "figures.tex": tex.render("figures.tex", places=_places(figures)),
+        "tables.tex": tex.render("tables.tex", places=_places(listed)),
+        **{f"figures/{one.place}.tex": figure(experiment, one, output) for one in figures},
+        **{
+            f"tables/{one.place}.tex": tex.render(
+                f"tables/{'levels' if one.name in tables.FACTORS else one.name}.tex",
+                problem=one.problem,
+                label=_label(one),
+                wide=style.width >= NARROW and len(numbers.metrics(frames["cells"])) < 2,
+                **tables.table(experiment, frames, one),
+            )
+            for one in listed
+        },
+    }
+
+
+def figure(experiment: Experiment, shown: Shown, output: Path) -> Tex:
+    """A figure with its caption: how it is read, what it shows, and links to its data, its rule and its digest."""
+    base = output / "figures" / shown.place
+    told = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
+    return tex.render(
+        "figure.tex",
+        name=shown.name,
+        problem=shown.problem,
+        experiment=experiment,
+        place=Tex(shown.place),
+        label=_label(shown),
+        rule=shown.rule,
+        sha256=checksums.of(base.with_suffix(".pdf")),
+        alt=told["alt"],
+        facts=told["facts"],
+    )
+
+
+def _places(shown: Iterable[Shown]) -> list[Tex]:
+    return [Tex(one.place) for one in shown]
+
+
+def _label(shown: Shown) -> Tex:
+    return Tex(shown.place.replace("/", "-").replace("_", "-"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True)
+    parser.add_argument("--tables", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="the folder of the paper, with its figures")
+    arguments = parser.parse_args()
+    experiment = load(arguments.experiment)
+    written = texts(experiment, arguments.tables, arguments.output)
+    for place, text in written.items():
+        write_whole(arguments.output / place, text.encode())
+    figures = [
+        f"figures/{one.place}{end}" for one in paper.chosen_figures(experiment) for end in (".pdf", ".png", ".csv")
+    ]
+    sums = [f"{checksums.of(arguments.output / place)}  {place}\n" for place in sorted([*written, *figures])]
+    write_whole(arguments.output / "SHA256SUMS", "".join(sums).encode())
+
+
+if __name__ == "__main__":
+    main()
