@@ -5,14 +5,14 @@ import shutil
 
 from thalweg.reporting import paper, sizes
 
-# Who has not written the section is told of its mistakes only when a paper is asked for.
-if "paper" in EXPERIMENT.model_fields_set:
-    try:
+try:
+    STYLES = sizes.styles()
+    # Who has not written the section is told of its mistakes only when a paper is asked for.
+    if "paper" in EXPERIMENT.model_fields_set:
         paper.check(EXPERIMENT)
-    except ExperimentError as error:
-        sys.exit(str(error))
+except ExperimentError as error:
+    sys.exit(str(error))
 
-STYLES = sizes.styles()
 PAPER_FIGURES = paper.chosen_figures(EXPERIMENT)
 AS_PGF = EXPERIMENT.paper.pgf and bool(shutil.which("xelatex"))
 if EXPERIMENT.paper.pgf and not AS_PGF and workflow.is_main_process:
@@ -37,6 +37,7 @@ for shown, style in PAPER_FIGURES.items():
             experiment=ancient(EXPERIMENT_FILE),
         output:
             PAPER_FILES[shown],
+            record=record(f"paper/{shown.place}"),
         log:
             f"{RESULTS}/logs/paper/{shown.place}.log",
         conda:
@@ -57,7 +58,7 @@ for shown, style in PAPER_FIGURES.items():
         shell:
             "python -m thalweg.reporting.paper.figure {params.place} --experiment {input.experiment:q}"
             " --tables {params.results}/tables {params.pgf} --output {params.results}/paper/figures"
-            + TO_LOG
+            + RECORDED
 
 
 rule paper:
@@ -75,6 +76,7 @@ rule paper:
             f"{RESULTS}/paper/tables/{{place}}.tex",
             place=[shown.place for shown in paper.chosen_tables(EXPERIMENT)],
         ),
+        record=record("paper"),
     log:
         f"{RESULTS}/logs/paper.log",
     conda:
@@ -91,4 +93,4 @@ rule paper:
     shell:
         "python -m thalweg.reporting.paper.text --experiment {input.experiment:q}"
         " --tables {params.results}/tables --output {params.results}/paper"
-        f"{TO_LOG}"
+        f"{RECORDED}"

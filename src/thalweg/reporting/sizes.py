@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from thalweg.grid import yaml_file
+from thalweg.grid.experiment import ExperimentError, in_one_message
 
 STYLES = Path(__file__).parents[3] / "reports/paper/styles.yaml"
 SMALLEST = 6
@@ -29,6 +31,14 @@ SCREEN = Sizes(width=9, height=100, font=8, small=7)
 
 
 def styles(file: Path = STYLES) -> dict[str, Sizes]:
-    """The styles of a paper by name. Raises pydantic.ValidationError for a style that is not four such numbers."""
-    named = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return TypeAdapter(dict[str, Sizes]).validate_python(named)
+    """The styles of a paper by name. Raises ExperimentError with all that is not four such numbers a style."""
+    try:
+        named, _ = yaml_file.read(file)
+        return TypeAdapter(dict[str, Sizes]).validate_python(named)
+    except OSError as error:
+        raise ExperimentError(f"{file}: {error.strerror}") from None
+    except yaml_file.YamlFileError as error:
+        mistakes = [f"line {line}: {text}" for line, text in error.mistakes]
+    except ValidationError as error:
+        mistakes = [f"{yaml_file.key(one['loc'])}: {one['msg']}" for one in error.errors(include_url=False)]
+    raise ExperimentError(in_one_message(file, mistakes))

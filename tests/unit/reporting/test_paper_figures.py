@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from thalweg.grid.experiment import load
+from thalweg.grid.experiment import ExperimentError, load
 from thalweg.reporting import sizes, style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW
@@ -66,9 +66,14 @@ def test_styles_are_as_wide_as_the_columns_that_are_published():
 
 def test_a_style_is_four_numbers_of_sense(tmp_path):
     file = tmp_path / "styles.yaml"
-    for text in ("a: {width: 3, height: 5, font: 8, small: 5}", "a: {width: 3, font: 8, small: 6}", "a: {wide: 3}"):
+    for text, told in {
+        "a: {width: 3, height: 5, font: 8, small: 5}": "a.small: Input should be greater than or equal to 6",
+        "a: {width: 3, font: 8, small: 6}": "a.height: Field required",
+        "a: {wide: 3}": "a.wide: Extra inputs are not permitted",
+        "a: {": "line 1: is not valid YAML",
+    }.items():
         file.write_text(text)
-        with pytest.raises(ValueError, match="a"):
+        with pytest.raises(ExperimentError, match=re.escape(told)):
             sizes.styles(file)
 
 
