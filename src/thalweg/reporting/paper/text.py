@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from thalweg import digests
 from thalweg.grid.experiment import Experiment, load
-from thalweg.reporting import checksums, paper, sizes
+from thalweg.reporting import paper, sizes
 from thalweg.reporting.paper import Shown, numbers, tables, tex
 from thalweg.reporting.paper.tex import Tex
 from thalweg.store import write_whole
@@ -58,7 +59,7 @@ def figure(experiment: Experiment, shown: Shown, output: Path) -> Tex:
         place=Tex(shown.place),
         label=_label(shown),
         rule=shown.rule,
-        sha256=checksums.of(base.with_suffix(".pdf")),
+        sha256=digests.of_file(base.with_suffix(".pdf")),
         alt=told["alt"],
         facts=told["facts"],
     )
@@ -85,7 +86,7 @@ def main() -> None:
     figures = [
         f"figures/{one.place}{end}" for one in paper.chosen_figures(experiment) for end in (".pdf", ".png", ".csv")
     ]
-    sums = [f"{checksums.of(arguments.output / place)}  {place}\n" for place in sorted([*written, *figures])]
+    sums = [f"{digests.of_file(arguments.output / place)}  {place}\n" for place in sorted([*written, *figures])]
     write_whole(arguments.output / "SHA256SUMS", "".join(sums).encode())
 
 
