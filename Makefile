@@ -1,5 +1,6 @@
 # make report   install what is locked into .venv, run an experiment (EXPERIMENT=article) and render its report
 # make paper    compile the paper of an experiment; wants pdfLaTeX (texlive-latex-recommended and lmodern of Debian)
+# make verify   install, train a sample (SAMPLE=5%) of what the experiment has published again, and compare the two
 # make test     install, and pass the tests
 # make soak     pass the tests that take minutes
 # make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
@@ -8,6 +9,7 @@
 # make lock     choose versions anew and write them to the two lock files
 
 EXPERIMENT ?= article
+SAMPLE ?= 5%
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 
@@ -15,7 +17,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 BROWSER := tests/browser/node_modules/.package-lock.json
 
-.PHONY: report paper test soak lint bench lock
+.PHONY: report paper verify test soak lint bench lock
 
 report: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) --config experiment=$(EXPERIMENT)
@@ -30,6 +32,9 @@ paper: $(INSTALLED)
 	@cd results/$(EXPERIMENT)/paper && for run in 1 2; do \
 		pdflatex -interaction=batchmode -halt-on-error article >/dev/null || { tail -n 20 article.log; exit 1; }; done
 	@echo "The paper is results/$(EXPERIMENT)/paper/article.pdf"
+
+verify: $(INSTALLED)
+	@$(BIN)/snakemake --cores $(CORES) verify --config experiment=$(EXPERIMENT) sample=$(SAMPLE)
 
 test: $(INSTALLED) $(BROWSER)
 	$(BIN)/pytest

@@ -1,6 +1,7 @@
 # The front door: `snakemake --cores N` trains what is missing of an experiment and renders its report.
 # `--config experiment=NAME` takes experiments/NAME.yaml; the default is the article's. `retrain` also takes a `cell`,
-# `judge` a file of `claims`. With `incomplete=yes` nothing is trained, and the report is of the runs that are there.
+# `judge` a file of `claims`, `verify` the size of a `sample` and the `seed` that it is drawn by. With `incomplete=yes`
+# nothing is trained, and the report is of the runs that are there.
 
 import os
 import sys
@@ -27,6 +28,9 @@ STORE = "results/store"
 INCOMPLETE = config.get("incomplete") == "yes"
 BEGAN = time.monotonic()
 
+# Rules that make no part of the results, so that a summary of these would tell nothing of what they did.
+APART = {"retrain", "judge", "publish", "verify"}
+
 
 report: "reports/captions/workflow.rst"
 
@@ -37,7 +41,7 @@ wildcard_constraints:
 
 
 onstart:
-    global starting
+    global starting, asked
     stages = {"tune": "tuning", "evaluate": "evaluation"}
     jobs = list(workflow.dag.needrun_jobs())
     asked = {job.rule.name for job in jobs}
@@ -60,6 +64,12 @@ onstart:
         sys.exit(
             f"claims={CLAIMS}: is of judge alone; write snakemake … judge --config …"
         )
+    if "verify" in asked and UNPUBLISHED:
+        sys.exit(f"verify: {UNPUBLISHED}")
+    if SAMPLED and "verify" not in asked:
+        sys.exit(
+            f"{SAMPLED}=: is of verify alone; write snakemake … verify --config …"
+        )
     starting = [
         Job(stages[job.rule.name], job.wildcards.problem, job.wildcards.optimizer)
         for job in jobs
@@ -71,18 +81,17 @@ onstart:
         sys.exit(str(error))
 
 
-# What is retrained or judged is no part of the results, so that their summary would tell nothing of it. No rule could
-# write the index over all experiments: it would be out of date whenever another one ends.
+# No rule could write the index over all experiments: it would be out of date whenever another one ends.
 onsuccess:
-    if not (RETRAINED or CLAIMS):
+    if not asked <= APART:
         overview.write(Path(RESULTS).parent)
         print(summary())
 
 
 onerror:
-    if not (RETRAINED or CLAIMS):
+    if not asked <= APART:
         print(summary())
-    if launch.has_runs(Path(RESULTS)) and not (RETRAINED or CLAIMS or INCOMPLETE):
+    if launch.has_runs(Path(RESULTS)) and not (INCOMPLETE or asked <= APART):
         print(
             "Some jobs failed. The same command tries them again; of the runs that are there, a report is made by\n"
             f"snakemake --cores {workflow.cores} --config experiment={NAME} incomplete=yes"
@@ -105,6 +114,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/retrain.smk"
 include: "workflow/rules/judge.smk"
+include: "workflow/rules/publish.smk"
 
 
 # Every file is asked for, since Snakemake does not miss what lies on the way to a report that is there.

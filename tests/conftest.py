@@ -4,12 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import synthetic
 
-from thalweg.analysis import tables
+from thalweg.analysis import certificate, tables
+from thalweg.grid.certificate import file_of
 from thalweg.grid.experiment import Experiment, load
-from thalweg.reporting import overview, style
+from thalweg.reporting import overview, published, style, verify
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
@@ -54,7 +56,8 @@ def wide_report(wide, wide_drawings) -> Path:
 
 @pytest.fixture(scope="session")
 def report(small, drawings) -> Path:
-    """The report of the small experiment, made by the command lines that the workflow calls."""
+    """The report of the small experiment, made by the command lines that the workflow calls. It has been published."""
+    write_published(small)
     return write_report(small, drawings)
 
 
@@ -65,6 +68,19 @@ def few_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file, results = synthetic.write_experiment(tmp_path_factory.mktemp("few"), "few", text)
     tables.write(tables.build(load(file), results), results / "tables")
     return write_report((file, results), drawn((file, results)))
+
+
+def write_published(made) -> None:
+    """Publish made-up results, and write the page of a verification elsewhere, in which much came out otherwise."""
+    experiment, results = load(made[0]), made[1]
+    runs, environments = (pd.read_parquet(results / "tables" / f"{name}.parquet") for name in ("runs", "provenance"))
+    content = certificate.certify(experiment, results, runs, environments)
+    file_of(experiment).write_text(certificate.written(content))
+    runs["bits"] = runs["bits"].where(runs["seed"] % 2 == 0, "00000000")
+    runs["final_test_loss"] *= 1.01
+    found = certificate.compare(content, experiment, results, runs, environments.assign(numpy="2.9", cpu_model="Other"))
+    page = {"experiment": experiment.name, "title": experiment.title, "share": "100%", "seed": 1}
+    verify.write({**page, **published.described(content, found)}, results / "verification")
 
 
 def drawn(made):

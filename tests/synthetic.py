@@ -292,6 +292,7 @@ def check_of(problem: str) -> dict[str, Any]:
         "problem": problem,
         "description": f"What {problem} is <i>about</i>.\n\nA second paragraph & more.",
         "data": hashlib.sha256(problem.encode()).hexdigest(),
+        "model": hashlib.sha256(f"{problem} model".encode()).hexdigest(),
         "splits": {"train": split("train", examples), "validation": validation, "test": split("test", 2 * examples)},
         "shared": [
             {"splits": ["train", "validation"], "examples": examples}

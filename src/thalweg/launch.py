@@ -76,7 +76,7 @@ def surroundings(experiment: Experiment) -> str:
     files = [
         file
         for file in sorted(experiment.directory.rglob("*"))
-        if file.is_file() and file.suffix not in (".yaml", ".pyc")
+        if file.is_file() and not file.name.endswith((".yaml", ".pyc", ".published.json"))
     ]
     installed = {package.name: package.version for package in importlib.metadata.distributions()}
     contents = [[str(file.relative_to(experiment.directory)), digests.of_file(file)] for file in files]
@@ -89,7 +89,7 @@ def folder_digest(folder: Path) -> str:
     return digest([[str(file.relative_to(folder)), digests.of_file(file)] for file in files])
 
 
-SETTINGS = ("experiment", "cell", "claims", "incomplete")
+SETTINGS = ("experiment", "cell", "claims", "sample", "seed", "incomplete")
 """What a user may give with --config."""
 
 

@@ -44,7 +44,7 @@ def test_what_is_no_setting_is_told_with_what_there_is():
         launch.check_settings(dict.fromkeys(["experimnt", "experiment", "x"], "one"))
     assert str(raised.value) == (
         "--config experimnt=: is no setting (did you mean experiment?); x=: is no setting; "
-        "there are experiment, cell, claims, incomplete"
+        "there are experiment, cell, claims, sample, seed, incomplete"
     )
     with pytest.raises(ExperimentError, match="--config incomplete=maybe: must be yes or no"):
         launch.check_settings({"incomplete": "maybe"})

@@ -1,6 +1,7 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
+from thalweg.grid import certificate
 from thalweg.reporting import FILES, PAGES, PROVENANCE, SUMMARY
 from thalweg.reporting.figures import NAMES
 
@@ -118,6 +119,7 @@ rule report:
         TRAINED,
         HERE / "CITATION.cff",
         HERE / "Snakefile",
+        [file for file in [certificate.file_of(EXPERIMENT)] if file.is_file()],
         experiment=ancient(EXPERIMENT_FILE),
     output:
         expand(f"{RESULTS}/report/{{page}}.html", page=PAGES),

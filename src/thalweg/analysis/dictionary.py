@@ -30,6 +30,7 @@ SHARED = CELL_OF_THE_GRID | {
     ),
     "ended_at": ("steps", "steps taken: the horizon, or where the run reached its target, was stopped or diverged"),
     "diverged_at": ("steps", "the step at which something recorded was first not finite; null where it never was"),
+    "bits": ("", "digest of how the run ended and of its whole history: equal where both are equal to the last bit"),
     "n": ("runs", "how many runs the row speaks of, diverged ones and those out of time included"),
     "diverged": ("runs", "how many of them diverged"),
     "out_of_time": ("runs", "how many of them were out of time, and stopped before they could finish"),

@@ -1,5 +1,6 @@
 """What training left: an experiment's runs, their histories and what was measured, as data frames."""
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -117,6 +118,36 @@ def with_outcomes(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     finished = runs.loc[runs["outcome"].isin(FINISHED), ["run"]].drop_duplicates().set_index("run")
     finished = finished.join(final).join(best)
     return runs.join(finished.astype({"best_step": "Int64"}), on="run")
+
+
+def bits(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.Series:
+    """For each of `runs` eight hexadecimal digits of a SHA-256 digest of how it ended and of its whole history.
+
+    Of a history it takes every column that holds a number, by its name, as 64-bit numbers in little-endian order: what
+    other runs recorded beside it changes nothing.
+    """
+    ordered = histories.sort_values(["run", "step"], kind="stable", ignore_index=True)
+    names = sorted(ordered.columns.drop("run"))
+    values = np.ascontiguousarray(ordered[names].to_numpy("<f8").T)
+    values[np.isnan(values)] = np.nan
+    starts = np.flatnonzero(ordered["run"].ne(ordered["run"].shift()))
+    pieces = zip(ordered["run"].iloc[starts], starts, [*starts, len(ordered)][1:], strict=True)
+    recorded = {
+        run: b"".join(
+            name.encode() + column.tobytes()
+            for name, column in zip(names, values[:, first:end], strict=True)
+            if not np.isnan(column).all()
+        )
+        for run, first, end in pieces
+    }
+    return pd.Series(
+        [
+            hashlib.sha256(f"{outcome} {ended_at} ".encode() + recorded.get(run, b"")).hexdigest()[:8]
+            for run, outcome, ended_at in zip(runs["run"], runs["outcome"], runs["ended_at"], strict=True)
+        ],
+        index=runs.index,
+        dtype="str",
+    )
 
 
 def lost(runs: pd.DataFrame) -> dict[str, int]:

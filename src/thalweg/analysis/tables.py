@@ -93,6 +93,7 @@ def gather(experiment: Experiment, results: Path) -> Gathered:
     """Read what training left in `results` (results/<experiment>). Raises FileNotFoundError where that is nothing."""
     recorded = histories.read(experiment, results, "histories")
     runs = histories.with_outcomes(histories.read(experiment, results, "runs"), recorded)
+    runs["bits"] = histories.bits(runs, recorded)
     runs["log_test_loss_area"] = targets.areas(runs, recorded)
     counted = histories.counting_lost(runs)
     by_rate = rates(counted[counted["stage"] == "tuning"])

@@ -22,6 +22,7 @@ from thalweg.reporting import (
     conclusions,
     crate,
     findings,
+    published,
     recommendation,
     templates,
 )
@@ -48,6 +49,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "counts": records(counts),
         "totals": counts.select_dtypes("number").sum().to_dict(),
         "environments": records(tables["provenance"]),
+        "published": published.standing(experiment, tables, results),
         "caution": findings.caution(counts, tables["cells"], tables["provenance"]),
         "problems": problems,
         "figures": _figures(experiment, report, None),

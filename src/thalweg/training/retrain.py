@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from thalweg import store
+from thalweg.grid.certificate import ABSENT, differing, same
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.identity import COMPUTING_PACKAGES, identity
 from thalweg.grid.runs import Cell, Run, cells
@@ -26,9 +27,6 @@ of a run and how long it might have taken are no part of what it came to."""
 
 SURROUNDINGS = ("instruction_set", *COMPUTING_PACKAGES)
 """What is measured of a run and can change its bits."""
-
-ABSENT = "absent"
-"""Stands for a value where a record has no such point, column or key."""
 
 
 class Difference(NamedTuple):
@@ -166,12 +164,8 @@ def differences(stored: store.Record, again: store.Record) -> list[Difference]:
     first = min(stored, again, key=lambda record: int(record["ended_at"]))
     cut = first["ended_at"] if first["outcome"] == "out of time" else math.inf
     apart = NOT_COMPARED if cut == math.inf else (*NOT_COMPARED, "outcome", "ended_at")
-    one, other = (dict(_values({key: record[key] for key in record if key not in apart})) for record in (stored, again))
-    values = [
-        Difference(name, None, one.get(name, ABSENT), other.get(name, ABSENT))
-        for name in {**one, **other}
-        if not _same(one.get(name, ABSENT), other.get(name, ABSENT))
-    ]
+    one, other = ({key: record[key] for key in record if key not in apart} for record in (stored, again))
+    values = [Difference(name, None, *both) for name, *both in differing(one, other)]
     columns = [
         found
         for name in {**stored["history"], **again["history"]}
@@ -186,20 +180,6 @@ def surroundings(stored: store.Record, again: store.Record) -> list[Difference]:
     return [Difference(name, None, one[name], other[name]) for name in SURROUNDINGS if one[name] != other[name]]
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values of JSON are the same to the bit and in their types, as 0.0 and -0.0 or 1 and 1.0 are not."""
-    return repr(one) == repr(other)
-
-
-def _values(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """What is no mapping in nested mappings, by its path, as in identity.versions.numpy."""
-    if not isinstance(content, dict):
-        yield path, content
-        return
-    for key, inner in content.items():
-        yield from _values(inner, f"{path}.{key}" if path else key)
-
-
 def _points(record: store.Record, column: str, cut: float) -> dict[int, Any]:
     """A column of a record's history by step, as far as the step `cut`."""
     steps, values = record["history"]["step"], record["history"].get(column, [])
@@ -208,7 +188,7 @@ def _points(record: store.Record, column: str, cut: float) -> dict[int, Any]:
 
 def _in_column(name: str, stored: dict[int, Any], again: dict[int, Any]) -> Difference | None:
     pairs = {step: (stored.get(step, ABSENT), again.get(step, ABSENT)) for step in sorted({*stored, *again})}
-    unlike = {step: pair for step, pair in pairs.items() if not _same(*pair)}
+    unlike = {step: pair for step, pair in pairs.items() if not same(*pair)}
     if not unlike:
         return None
     step, values = next(iter(unlike.items()))

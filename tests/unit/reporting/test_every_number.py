@@ -249,6 +249,13 @@ def take_trust(page, results):
         page.take(f"{many(late, 'run')} were stopped because time was out")
     measured = results.shards("measured").drop_duplicates("run")
     page.take(f"{measured['dirty'].sum()} runs were trained with files that differ")
+    if "Published, and" in page.words:
+        columns = ["cpu_model", "instruction_set", "device", "tensorflow", "keras", "numpy"]
+        (place,) = measured[columns].drop_duplicates().to_numpy()
+        page.take(
+            f"the same bit for bit: {declared(results):,} of {declared(results):,} runs are those of",
+            "trained on {} ({}), {}; TensorFlow {}, Keras {}, NumPy {}.".format(*place),
+        )
     edges = [cell for cell in results.cells.values() if cell["edge"]]
     if edges:
         page.take(f"In {len(edges)} of {many(len(results.cells), 'cell')} the chosen learning rate lies at an end")

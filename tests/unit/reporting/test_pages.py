@@ -663,3 +663,9 @@ def test_the_overview_depends_on_the_reports_alone(experiments):
     shutil.rmtree(experiments / "wide")
     overview.write(experiments)
     assert b"wide" not in (experiments / "index.html").read_bytes()
+
+
+def test_the_first_page_says_how_the_results_stand_to_what_was_published(index, wide_site, small, tmp_path):
+    runs = len(pd.read_parquet(small[1] / "tables" / "runs.parquet"))
+    assert f"Published, and the same bit for bit: {runs} of {runs} runs are those of" in words(index)
+    assert "Not published. snakemake --cores 1 publish --config experiment=wide" in words(wide_site["index.html"])

@@ -1,0 +1,38 @@
+"""Publish what an experiment came to: `python -m thalweg.reporting.publish` writes it beside the experiment file."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from thalweg.analysis import certificate
+from thalweg.grid.certificate import file_of
+from thalweg.grid.experiment import load
+from thalweg.store import write_whole
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m thalweg.reporting.publish", description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True, help="the experiment file")
+    parser.add_argument("--results", type=Path, required=True, help="the experiment's folder of results")
+    arguments = parser.parse_args()
+    experiment, tables = load(arguments.experiment), arguments.results / "tables"
+    try:
+        runs, environments = (pd.read_parquet(tables / f"{name}.parquet") for name in ("runs", "provenance"))
+        certificate.refuse(experiment, arguments.results, runs, environments)
+        content = certificate.certify(experiment, arguments.results, runs, environments)
+    except FileNotFoundError:
+        sys.exit(
+            f"{arguments.results} has no tables to publish; make them by snakemake --cores N --config "
+            f"experiment={experiment.name}"
+        )
+    except certificate.UnpublishableError as error:
+        sys.exit(f"{arguments.results} is not published: {error}")
+    file = file_of(experiment)
+    write_whole(file, certificate.written(content).encode())
+    print(f"[publish] {len(runs):,} runs are published in {file}; commit it with the experiment", flush=True)
+
+
+if __name__ == "__main__":
+    main()

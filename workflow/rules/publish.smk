@@ -1,0 +1,73 @@
+# `snakemake --cores 1 publish` writes what the results come to into experiments/NAME.published.json, to be committed;
+# `snakemake --cores N verify --config sample=5%` trains that much of it again from nothing, and compares.
+
+import shlex
+
+from thalweg.grid import certificate
+
+SAMPLED = ", ".join(name for name in ("sample", "seed") if name in config)
+SAMPLE, SEED = str(config.get("sample", "100%")), config.get("seed", 1)
+try:
+    SHARE = certificate.share_of(SAMPLE)
+    if type(SEED) is not int:
+        raise ExperimentError(f"seed={SEED}: must be a whole number")
+except ExperimentError as error:
+    sys.exit(str(error))
+try:
+    PUBLISHED, UNPUBLISHED = certificate.read(EXPERIMENT), ""
+except ExperimentError as error:
+    PUBLISHED, UNPUBLISHED = {}, str(error)
+
+
+def drawn():
+    """The problems and optimizers that the sample is of; none where the experiment is another one by its file alone.
+
+    Problems alternate, so that the first of them tell how long the others will take.
+    """
+    if not PUBLISHED or certificate.changed(PUBLISHED, EXPERIMENT):
+        return []
+    sampled = certificate.sample(PUBLISHED, SHARE, SEED)
+    return sorted(
+        {setting.cell[:2] for setting in sampled}, key=lambda pair: pair[::-1]
+    )
+
+
+# Without input it publishes what is there, and trains nothing.
+rule publish:
+    log:
+        f"{RESULTS}/logs/publish.log",
+    conda:
+        "../../environment.yml"
+    params:
+        experiment=EXPERIMENT_FILE,
+        results=RESULTS,
+    shell:
+        "python -m thalweg.reporting.publish --experiment {params.experiment:q} --results {params.results}"
+        + TO_LOG
+
+
+# One job, for the reasons of `retrain`. What it trains lies in a folder of its own, which goes when the job ends.
+rule verify:
+    log:
+        f"{RESULTS}/logs/verify.log",
+    conda:
+        "../../environment.yml"
+    threads: workflow.resource_settings.cores or 1
+    params:
+        problems=lambda w: sorted({problem for problem, _ in drawn()}),
+        pairs=lambda w: [" ".join(pair) for pair in drawn()],
+        sample=f"--experiment {shlex.quote(EXPERIMENT_FILE)} --share '{SAMPLE}' --seed {SEED}",
+        experiment=EXPERIMENT_FILE,
+        locks=f"{STORE}/locks",
+        output=f"{RESULTS}/verification",
+        at_once=lambda w, threads: max(
+            1, threads // max(grid.threads for grid in EXPERIMENT.problems.values())
+        ),
+    shell:
+        "again=$(mktemp -d); trap 'rm -rf $again' EXIT;"
+        " (printf '%s\\n' {params.problems:q} | xargs -r -P {params.at_once} -I PROBLEM"
+        " python -m thalweg.training.check --experiment {params.experiment:q} --problem PROBLEM --results $again"
+        " && printf '%s\\n' {params.pairs:q} | xargs -r -P {params.at_once} -L 1"
+        " python -m thalweg.training.sampled {params.sample} --results $again --locks {params.locks})"
+        f"{TO_LOG}"
+        " && python -m thalweg.reporting.verify {params.sample} --results $again --output {params.output}"
