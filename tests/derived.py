@@ -190,6 +190,9 @@ class Results:
             names = [f"{split}_loss" for split in ("train", "validation", "test")]
             names += [f"{split}_accuracy" for split in ("train", "validation", "test")] if classifies else []
             run["best_step"] = None
+            if self.measure(run["problem"]) == "examples to target":
+                there = run["outcome"] == "reached target"
+                run["examples_to_target"] = run["ended_at"] * run["batch_size"] if there else math.inf
             if run["outcome"] in WELL:
                 last, best = history.iloc[-1], history.iloc[int(np.argmin(history["validation_loss"]))]
                 run |= {f"final_{name}": float(last[name]) for name in [*names, *history.filter(like="probe_")]}
@@ -278,9 +281,9 @@ class Results:
         ]
 
     def ranked(self, problem):
-        """The cells of a problem, the lowest loss of tuning runs first, each with its rank."""
-        tuned = sorted(self.cells_of(problem=problem), key=self.tuned)
-        return [(key, 1 + sum(self.tuned(one) < self.tuned(key) for one in tuned)) for key in tuned]
+        """The cells of a problem as tuning prefers them, each with its rank."""
+        tuned = sorted(self.cells_of(problem=problem), key=self.preference)
+        return [(key, 1 + sum(self.preference(one) < self.preference(key) for one in tuned)) for key in tuned]
 
     def setting(self, key):
         """The peak rate of a cell, and what else was searched."""
@@ -294,6 +297,10 @@ class Results:
     def measure(self, problem):
         """What runs of a problem are compared by."""
         return "examples to target" if self.said["problems"][problem].get("end_at_target") else "final test loss"
+
+    def column(self, problem):
+        """The name of that measure among what runs came to."""
+        return self.measure(problem).replace(" ", "_")
 
     def compared(self, key):
         """What each evaluation run of a cell is compared by, by its seed."""
@@ -310,12 +317,14 @@ class Results:
             best = self.best(problem=problem)
             for factor in FACTORS:
                 levels = self.sizes(problem) if factor == "batch_size" else self.order[factor]
-                cells = {level: self.best(problem=problem, **{factor: level}) for level in levels}
-                against = {level: ratios(self.compared(key), self.compared(best)) for level, key in cells.items()}
-                decided = verdicts({level: one for level, one in against.items() if cells[level] != best})
+                found[problem, factor] = {level: self.best(problem=problem, **{factor: level}) for level in levels}
+            keys = {key for factor in FACTORS for key in found[problem, factor].values()}
+            against = {key: ratios(self.compared(key), self.compared(best)) for key in keys}
+            decided = verdicts({key: one for key, one in against.items() if key != best})
+            for factor in FACTORS:
                 found[problem, factor] = [
-                    (level, key, against[level], *decided.get(level, (math.nan, "reference")))
-                    for level, key in cells.items()
+                    (level, key, against[key], *decided.get(key, (math.nan, "reference")))
+                    for level, key in found[problem, factor].items()
                 ]
         return found
 
@@ -340,7 +349,12 @@ class Results:
         for problem in self.problems:
             runs = self.runs[(self.runs["problem"] == problem) & (self.runs["stage"] == "tuning")].copy()
             runs["trial"] = runs["optimizer"] + runs["learning_rate"].astype(str) + runs["hyperparameters"]
-            runs["rank"] = stats.rankdata(runs["final_validation_loss"].clip(lower=TINY))
+            order = [
+                (run.ended_at * run.batch_size if run.outcome == "reached target" else math.inf, run.loss)
+                for run in runs.assign(loss=runs["final_validation_loss"].clip(lower=TINY)).itertuples()
+            ]
+            places = {one: place for place, one in enumerate(sorted(set(order)))}
+            runs["rank"] = stats.rankdata([places[one] for one in order])
             whole = _shares(runs)
             without = [_shares(runs[runs["seed"] != seed]) for seed in sorted(set(runs["seed"]))]
             for factor, (share, total) in whole.items():

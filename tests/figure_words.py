@@ -42,25 +42,26 @@ def count(results, what="optimizer"):
 
 def alternative_optimizers(results, problem):
     keys = [results.best(problem=problem, optimizer=name) for name in results.optimizers]
-    metrics = " and ".join(["test loss", *(f"test {name}" for name in results.metrics(problem))])
+    measure = results.measure(problem)
+    metrics = " and ".join([measure, *(f"final test {name}" for name in results.metrics(problem))])
     ended, _, out = diverged(results, keys)
     return (
-        f"Final {metrics} on {problem}: {count(results)}, each with the schedule, batch size and rate that its tuning "
-        f"runs "
-        f"chose, interquartile mean of {results.seeds} seeds with its 95 % interval. The lowest loss is "
-        f"{extremes({key: results.mean(key) for key in keys})} {ended} runs diverged.{out}"
+        f"{metrics[0].upper()}{metrics[1:]} on {problem}: {count(results)}, each with the schedule, batch size and "
+        f"rate that its tuning runs chose, interquartile mean of {results.seeds} seeds with its 95 % interval. "
+        f"By {measure} the lowest is "
+        f"{extremes({key: results.mean(key, results.column(problem)) for key in keys})} {ended} runs diverged.{out}"
     )
 
 
 def alternative_heat_map(results, problem):
     keys = results.cells_of(problem=problem)
-    means = {key: results.mean(key) for key in keys}
+    means = {key: results.mean(key, results.column(problem)) for key in keys}
     infinite = sum(map(math.isinf, means.values()))
     ended, _, out = diverged(results, keys)
     return (
-        f"Heat map of the final test loss on {problem}: {count(results)} by {grid(results, problem)}, interquartile "
-        f"mean of "
-        f"{results.seeds} seeds. The lowest is {extremes(means, highest='the highest finite one')} "
+        f"Heat map of the {results.measure(problem)} on {problem}: {count(results)} by {grid(results, problem)}, "
+        f"interquartile mean of {results.seeds} seeds. "
+        f"The lowest is {extremes(means, highest='the highest finite one')} "
         f"{'In ' + many(infinite, 'cell') + ' it is infinite. ' if infinite else ''}"
         f"The tuning runs chose {derived.in_words(results.best(problem=problem))}. {ended} runs diverged.{out}"
     )
@@ -69,11 +70,15 @@ def alternative_heat_map(results, problem):
 def alternative_batch_sizes(results, problem):
     keys = results.cells_of(problem=problem)
     ended, _, out = diverged(results, keys)
+    measure = results.measure(problem)
     return (
-        f"Final test loss on {problem} against the batch size: {grid(results, problem)}, with a line for each of "
-        f"{count(results)}, interquartile mean of {results.seeds} seeds. The lowest is "
-        f"{extremes({key: results.mean(key) for key in keys})} {ended} runs diverged.{out}"
+        f"{measure[0].upper()}{measure[1:]} on {problem} against the batch size: {grid(results, problem)}, with a line "
+        f"for each of {count(results)}, interquartile mean of {results.seeds} seeds. The lowest is "
+        f"{extremes({key: results.mean(key, results.column(problem)) for key in keys})} {ended} runs diverged.{out}"
     )
+
+
+BOTH = "ends with a lower test loss or, where runs end at their target, takes fewer examples to it"
 
 
 def alternative_improvements(results, problem):
@@ -84,13 +89,23 @@ def alternative_improvements(results, problem):
         if verdict in ("lower", "higher"):
             wins[first if verdict == "lower" else second] += 1
     decided = sum(wins.values())
-    told = ", ".join(f"{name} is the lower one in {won}" for name, won in wins.items() if won)
+    told = ", ".join(f"{name} does better in {won}" for name, won in wins.items() if won)
+    words = f"{decided} of {many(len(pairs), 'pair')} {'is' if decided == 1 else 'are'} decided: {told}."
+    if len(pairs) == 1:
+        words = f"The pair is decided: {told.split()[0]} does better." if told else "The pair is not decided."
+    elif not decided:
+        words = f"None of the {many(len(pairs), 'pair')} is decided."
+    measures = {results.measure(one) for one in among}
+    better = {
+        "final test loss": "ends with a lower test loss",
+        "examples to target": "takes fewer examples to the target",
+    }
+    does = better[measures.pop()] if len(measures) == 1 else BOTH
     place = f"on {problem}" if problem else f"over {many(len(among), 'problem')}"
     return (
-        f"Matrix of how often each of {count(results)} ends with a lower test loss than each other one at the same "
+        f"Matrix of how often each of {count(results)} {does} than each other one at the same "
         f"seed, "
-        f"{place}, from {many(len(among) * results.seeds, 'pair')} of runs at most. {decided} of "
-        f"{many(len(pairs), 'pair')} {'is' if decided == 1 else 'are'} decided{f': {told}.' if told else '.'}"
+        f"{place}, from {many(len(among) * results.seeds, 'pair')} of runs at most. {words}"
     )
 
 
@@ -315,12 +330,13 @@ def alternative_ranks(results, _):
     optimizers, problems = len(mean), len(results.problems)
     studentized = stats.studentized_range.ppf(0.95, optimizers, np.inf) / math.sqrt(2)
     critical = studentized * math.sqrt(optimizers * (optimizers + 1) / 6 / problems)
+    measures = {results.measure(one) for one in results.problems}
+    assert len(measures) == 1, "then words tell which is compared where"
     assert max(mean.values()) - min(mean.values()) <= critical, "then there are several bars"
     told = ", ".join(f"{name} {number(one)}" for name, one in mean.items())
     return (
-        f"Critical-difference diagram: mean ranks of the final test loss over {many(problems, 'problem')}. {told}. The "
-        f"critical "
-        f"difference is {number(critical)}; a bar joins {', '.join(mean)}."
+        f"Critical-difference diagram: mean ranks by {' or '.join(measures)} over {many(problems, 'problem')}. "
+        f"{told}. The critical difference is {number(critical)}; a bar joins {', '.join(mean)}."
     )
 
 
@@ -372,10 +388,10 @@ def of_cell(results, key):
     row = {"optimizer": key[1], "schedule": key[2], "batch size": key[3], "n": cell["n"], "diverged": cell["diverged"]}
     row |= {"out of time": cell["late"], "learning rate": number(cell["trial"]["rate"])}
     row |= {"hyperparameters": cell["trial"]["others"]}
-    for metric in ("loss", *results.metrics(key[0])):
-        ends = results.ends(key, f"final_test_{metric}")
-        row[f"final test {metric}"] = number(results.mean(key, f"final_test_{metric}"))
-        row |= {f"final test {metric} lower": number(ends[0]), f"final test {metric} upper": number(ends[1])}
+    for name in {results.column(key[0]), *(f"final_test_{metric}" for metric in ("loss", *results.metrics(key[0])))}:
+        ends, words = results.ends(key, name), name.replace("_", " ")
+        row |= {words: number(results.mean(key, name))}
+        row |= {f"{words} lower": number(ends[0]), f"{words} upper": number(ends[1])}
     return row
 
 
@@ -393,10 +409,10 @@ def rows_batch_sizes(results, problem):
 
 def rows_heat_map(results, problem):
     keys, best = results.cells_of(problem=problem), results.best(problem=problem)
-    lowest = max(min(map(results.mean, keys)), derived.TINY)
+    means = {key: results.mean(key, results.column(problem)) for key in keys}
+    lowest = max(min(means.values()), derived.TINY)
     return [
-        {**of_cell(results, key), "times lowest": number(results.mean(key) / lowest), "chosen": key == best}
-        for key in keys
+        {**of_cell(results, key), "times lowest": number(means[key] / lowest), "chosen": key == best} for key in keys
     ]
 
 

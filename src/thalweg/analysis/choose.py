@@ -22,14 +22,18 @@ def rates(tuning: pd.DataFrame) -> pd.DataFrame:
     `steps_to_target` is the median of the steps that runs took to a target at which they end, infinite for one that did
     not come there. `tuning` holds the tuning runs as histories.counting_lost gives them.
     """
-    there = tuning["ended_at"].astype(float).where(tuning["outcome"] == "reached target", math.inf)
     lost = {column: tuning["outcome"] == outcome for column, outcome in histories.LOST.items()}
     groups = tuning.assign(n=1, **lost).groupby([*CELL, *TRIAL], sort=False)
     made, group = groups[["n", *lost]].sum().reset_index(), groups.ngroup().to_numpy()
     losses = tuning["final_validation_loss"].to_numpy(float)
     for name, share in (("median", 0.5), ("lower", 0.25), ("upper", 0.75)):
         made[name] = intervals.quantile_by_group(losses, group, share)
-    return made.assign(steps_to_target=intervals.quantile_by_group(there.to_numpy(), group, 0.5))
+    return made.assign(steps_to_target=intervals.quantile_by_group(steps_to_target(tuning).to_numpy(), group, 0.5))
+
+
+def steps_to_target(runs: pd.DataFrame) -> pd.Series:
+    """The steps that each run took to a target at which it ended, infinite for one that did not come there."""
+    return runs["ended_at"].astype(float).where(runs["outcome"] == "reached target", math.inf)
 
 
 def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from thalweg.analysis import histories, intervals
-from thalweg.analysis.choose import CELL, TRIAL, by_preference
+from thalweg.analysis.choose import CELL, TRIAL, by_preference, steps_to_target
 from thalweg.grid.experiment import Experiment
 
 FACTORS = ("optimizer", "schedule", "batch_size")
 LOSS, EXAMPLES = "final test loss", "examples to target"
+COLUMNS = {LOSS: "final_test_loss", EXAMPLES: "examples_to_target"}
+"""Where the tables of cells and runs have what is compared."""
+
 REFERENCE = {"p": np.nan, "adjusted_p": np.nan, "verdict": "reference"}
 
 
@@ -24,20 +27,25 @@ def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFram
     """For each problem and factor, each level's best cell against the problem's best cell, seed by seed.
 
     Compared is what `measures` says. The verdict is of who is lower at each seed, and corrected for all comparisons of
-    a problem and factor (`decided`). The effect is the median over seeds of the ratio, null where a value is not
-    positive. Runs that diverged or were out of time leave it defined: against a run that finished the ratio is
-    infinite, against another such run it is one. Its interval is for each ratio by itself.
+    a problem (`decided`): a cell that is the best of several levels is compared once, and has one verdict. The effect
+    is the median over seeds of the ratio, null where a value is not positive. Runs that diverged or were out of time
+    leave it defined: against a run that finished the ratio is infinite, against another such run it is one. Its
+    interval is for each ratio by itself.
     """
     values, measure = by_seed(experiment, evaluation), measures(experiment)
     rows = []
     for problem, of_problem in by_cell.groupby("problem", sort=False):
-        (best,) = best_cells(of_problem, ["problem"])[CELL].itertuples(index=False, name=None)
-        for factor in FACTORS:
-            levels = histories.in_grid_order(best_cells(of_problem, [factor]), experiment, [factor])
-            keys = list(levels[CELL].itertuples(index=False, name=None))
-            both = {key: paired(values.get(key), values.get(best)) for key in keys}
-            verdicts = decided({key: signs(both[key]) for key in keys if key != best})
-            for key, level in zip(keys, levels.to_dict("records"), strict=True):
+        (best,) = _keys(best_cells(of_problem, ["problem"]))
+        of_factors = {
+            factor: histories.in_grid_order(best_cells(of_problem, [factor]), experiment, [factor])
+            for factor in FACTORS
+        }
+        both = {
+            key: paired(values.get(key), values.get(best)) for levels in of_factors.values() for key in _keys(levels)
+        }
+        verdicts = decided({key: signs(pairs) for key, pairs in both.items() if key != best})
+        for factor, levels in of_factors.items():
+            for key, level in zip(_keys(levels), levels.to_dict("records"), strict=True):
                 ratio = ratios(both[key])
                 lower, upper = intervals.median_interval(ratio) if ratio is not None else (np.nan, np.nan)
                 row = {name: level[name] for name in (*CELL, *TRIAL)} | {"factor": factor, "level": str(level[factor])}
@@ -68,8 +76,17 @@ def best_cells(by_cell: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     Which cells are best is decided on tuning runs alone, so that no evaluation run is both judge and party
     (choose.by_preference); of equals the first in grid order.
     """
+    return by_cell.loc[preference(by_cell).index].drop_duplicates(by)
+
+
+def preference(by_cell: pd.DataFrame) -> pd.DataFrame:
+    """What tuning prefers the rows of the table of cells by, the best first (choose.by_preference)."""
     columns = ("tuning_validation_loss", "tuning_steps_to_target", "batch_size")
-    return by_cell.loc[by_preference(*(by_cell[name] for name in columns)).index].drop_duplicates(by)
+    return by_preference(*(by_cell[name] for name in columns))
+
+
+def _keys(cells: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(cells[CELL].itertuples(index=False, name=None))
 
 
 def measures(experiment: Experiment) -> dict[str, str]:
@@ -84,12 +101,17 @@ def by_seed(experiment: Experiment, evaluation: pd.DataFrame) -> dict[Hashable, 
     That is the final test loss, none nearer to zero than the RESOLUTION, or the examples to the target, batch size ×
     steps, infinite for a run that did not reach it.
     """
-    at_target = evaluation["problem"].map(measures(experiment)) == EXAMPLES
-    examples = evaluation["ended_at"].astype(float) * evaluation["batch_size"]
-    reached = examples.where(evaluation["outcome"] == "reached target", np.inf)
     losses = histories.resolved(evaluation["final_test_loss"].astype(float))
-    groups = evaluation.assign(value=losses.mask(at_target, reached)).groupby(CELL, sort=False)
+    values = examples_to_target(experiment, evaluation).fillna(losses)
+    groups = evaluation.assign(value=values).groupby(CELL, sort=False)
     return {key: group.drop_duplicates("seed").set_index("seed")["value"] for key, group in groups}
+
+
+def examples_to_target(experiment: Experiment, runs: pd.DataFrame) -> pd.Series:
+    """The examples that each run saw until the target at which it ended, batch size × steps: infinite for one that did
+    not reach it, null on problems whose runs do not end at a target."""
+    at_target = runs["problem"].map(measures(experiment)) == EXAMPLES
+    return (steps_to_target(runs) * runs["batch_size"]).where(at_target)
 
 
 def paired(ours: pd.Series | None, theirs: pd.Series | None) -> NDArray[np.float64]:

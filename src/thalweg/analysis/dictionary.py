@@ -39,6 +39,11 @@ SHARED = CELL_OF_THE_GRID | {
         "area under the base-10 logarithm of the test loss over the steps / the horizon: the average of the logarithm; "
         "infinite for a run that diverged or was out of time",
     ),
+    "examples_to_target": (
+        "examples",
+        "where runs end at their target, batch size × steps until there, infinite for a run that did not reach it; "
+        "null where runs do not end so",
+    ),
     "best_step": ("steps", "the evaluation point with the lowest validation loss, the earliest of equals"),
 }
 WEIGHTS = {
@@ -80,6 +85,13 @@ SPECIFIC = {
         ),
         "log_test_loss_area_lower": ("", "lower end of its 95 % bootstrap interval"),
         "log_test_loss_area_upper": ("", "upper end of it"),
+        "examples_to_target": (
+            "examples",
+            "where runs end at their target, the examples until there (batch size × steps): interquartile mean over "
+            "evaluation seeds, a run that did not reach it being infinite; null where runs do not end so",
+        ),
+        "examples_to_target_lower": ("examples", "lower end of its 95 % bootstrap interval"),
+        "examples_to_target_upper": ("examples", "upper end of it"),
     },
     "curves": {
         "n": ("runs", "evaluation runs at the chosen rate, diverged ones and those out of time included"),
@@ -275,7 +287,10 @@ SPECIFIC = {
         "lower": ("", "lower end of the median's 95 % interval (order statistics), for this ratio by itself"),
         "upper": ("", "upper end of it"),
         "p": ("", "two-sided p of the exact sign test that both are lower as often; ties count for nothing"),
-        "adjusted_p": ("", "p adjusted for all comparisons of the problem and factor (Holm)"),
+        "adjusted_p": (
+            "",
+            "p adjusted for all comparisons of the problem, a cell of several levels counting once (Holm)",
+        ),
         "verdict": (
             "",
             "reference; lower or higher, where adjusted_p is at most 5 %; not distinguishable, where it is above; or "
@@ -367,7 +382,11 @@ SPECIFIC = {
     "factors": {
         "term": ("", "a factor, factors that interact with colons between them, or seed: all that changes with it"),
         "degrees_of_freedom": ("", "of the term"),
-        "share": ("", "of the sum of squares of the ranks of final validation losses of the problem's tuning runs"),
+        "share": (
+            "",
+            "of the sum of squares of ranks of the problem's tuning runs: of final validation losses or, where runs "
+            "end at their target, first of the examples to it",
+        ),
         "lower": ("", "lower end of the share's 95 % interval (jackknife over seeds, Student's t)"),
         "upper": ("", "upper end of it"),
         "total": ("", "of a factor: its share with those of all interactions that it takes part in"),

@@ -1,11 +1,11 @@
 """How much of the variance between tuning runs is due to each choice: optimizer, its learning rate, schedule, batch
 size, and their interactions.
 
-An analysis of variance of the ranks of final validation losses within a problem (Conover & Iman 1981, Rank
-transformations as a bridge between parametric and nonparametric statistics), so that diverged runs, which share the
-worst rank, stay in. Every trial of an optimizer is trained in every cell on every tuning seed: trials, nested in their
-optimizer, are fully crossed with the rest. Hence the sums of squares are orthogonal, also where optimizers have
-different numbers of rates, and add up to the total.
+An analysis of variance of ranks within a problem (Conover & Iman 1981, Rank transformations as a bridge between
+parametric and nonparametric statistics), so that diverged runs, which share the worst rank, stay in. Ranked are final
+validation losses or, where runs end at a target, first the examples to it. Every trial of an optimizer is
+trained in every cell on every tuning seed: trials, nested in their optimizer, are fully crossed with the rest. Hence
+the sums of squares are orthogonal, also where optimizers have different numbers of rates, and add up to the total.
 """
 
 import itertools
@@ -17,8 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from thalweg.analysis import histories
-from thalweg.analysis.choose import TRIAL
+from thalweg.analysis.choose import TRIAL, by_preference, steps_to_target
 from thalweg.grid.experiment import Experiment
 from thalweg.grid.runs import declared
 
@@ -100,7 +99,8 @@ def design_of(tuning: pd.DataFrame) -> tuple[Array, NDArray[np.int64]] | None:
     """The ranks of one problem's tuning runs, shape (trials, schedules, batch sizes, seeds), and each trial's optimizer
     as a number; None where a combination of the levels that are there is missing."""
     trial = tuning.groupby(["optimizer", *TRIAL], sort=True).ngroup()
-    ranks = histories.resolved(tuning["final_validation_loss"]).rank()
+    preferred = by_preference(tuning["final_validation_loss"], steps_to_target(tuning), tuning["batch_size"])
+    ranks = preferred.groupby(list(preferred)).ngroup().rank()
     placed = ranks.groupby([trial.rename("trial"), *(tuning[axis] for axis in AXES[1:])]).mean()
     shape = tuple(len(level) for level in placed.index.levels)
     if not len(placed) or len(placed) != math.prod(shape):

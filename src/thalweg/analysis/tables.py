@@ -95,6 +95,7 @@ def gather(experiment: Experiment, results: Path) -> Gathered:
     runs = histories.with_outcomes(histories.read(experiment, results, "runs"), recorded)
     runs["bits"] = histories.bits(runs, recorded)
     runs["log_test_loss_area"] = targets.areas(runs, recorded)
+    runs["examples_to_target"] = comparisons.examples_to_target(experiment, runs)
     counted = histories.counting_lost(runs)
     by_rate = rates(counted[counted["stage"] == "tuning"])
     chosen = choose(experiment, by_rate)
@@ -161,7 +162,8 @@ def cells(chosen: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     The interval is that of the interquartile mean; the median of final metrics is given beside it.
     """
     groups = dict(iter(evaluation.groupby(CELL, sort=False)))
-    names = [name for name in evaluation if name.startswith(("final_test_", "best_test_"))] + ["log_test_loss_area"]
+    names = [name for name in evaluation if name.startswith(("final_test_", "best_test_"))]
+    names += ["log_test_loss_area", "examples_to_target"]
     rows = []
     for key in chosen[CELL].itertuples(index=False, name=None):
         group = groups.get(key, evaluation.iloc[:0])

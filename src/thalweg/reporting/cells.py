@@ -7,6 +7,7 @@ import pandas as pd
 
 from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL, TRIAL
+from thalweg.analysis.comparisons import preference
 from thalweg.analysis.histories import LOST, Metric
 from thalweg.reporting import plots
 from thalweg.reporting.findings import records
@@ -24,12 +25,12 @@ def address(cell: dict[str, Any]) -> str:
 
 
 def ranked(cells: pd.DataFrame) -> list[dict[str, Any]]:
-    """The cells of each problem by their validation loss on tuning runs, with `rank`, `of` how many, and `beyond`.
+    """The cells of each problem as tuning prefers them (comparisons.preference), the one that is recommended first.
 
-    Losses nearer to zero than histories.RESOLUTION share a rank. `beyond` is true for those that are not printed.
+    With `rank`, which equal cells share, `of` how many, and `beyond`, true for those that are not printed.
     """
-    losses = histories.resolved(cells["tuning_validation_loss"]).groupby(cells["problem"], sort=False)
-    placed = cells.assign(rank=losses.rank(method="min").astype(int), of=losses.transform("size"))
+    places = preference(cells).groupby(["examples_to_target", "loss"]).ngroup().groupby(cells["problem"], sort=False)
+    placed = cells.assign(rank=places.rank(method="min").astype(int), of=places.transform("size"))
     place = {name: number for number, name in enumerate(dict.fromkeys(cells["problem"]))}
     placed = placed.sort_values(["problem", "rank"], key=lambda column: column.replace(place), kind="stable")
     placed["beyond"] = placed.groupby("problem", sort=False).cumcount() >= TOP

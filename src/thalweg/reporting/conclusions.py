@@ -181,6 +181,7 @@ def schedules(experiment: Experiment, comparisons: pd.DataFrame, cells: pd.DataF
     return {
         "problems": len(rows),
         "constant": constant[0],
+        "measures": rows["measure"].drop_duplicates().tolist(),
         **{name.replace(" ", "_"): records(rows[rows["verdict"] == name]) for name in verdicts},
     }
 

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from thalweg.analysis import histories
-from thalweg.analysis.choose import CELL, by_preference
-from thalweg.analysis.comparisons import FACTORS
+from thalweg.analysis.choose import CELL
+from thalweg.analysis.comparisons import FACTORS, preference
 
 
 def of_problem(
@@ -25,8 +25,7 @@ def of_problem(
     best = chosen(compared, cells)
     if best is None:
         return None
-    columns = ("tuning_validation_loss", "tuning_steps_to_target", "batch_size")
-    ranked = by_preference(*(cells.loc[cells["problem"] == problem, name] for name in columns))
+    ranked = preference(cells[cells["problem"] == problem])
     lowest, ties = float(ranked["loss"].iloc[0]), (ranked == ranked.iloc[0]).all(axis=1)
     reference = compared[compared["verdict"] == "reference"].iloc[0]
     others = with_same_cells(compared[compared["verdict"] != "reference"])
@@ -78,9 +77,13 @@ def with_same_cells(levels: pd.DataFrame) -> pd.DataFrame:
 
 
 def caution(counts: pd.DataFrame, cells: pd.DataFrame, provenance: pd.DataFrame) -> dict[str, Any]:
-    """What a reader must know before believing a number."""
+    """What a reader must know before believing a number. `repeated` is how many declared runs are other ones too, and
+    `trained` how many different ones there are."""
+    trained = int(provenance["runs"].sum())
     return {
         "missing": int(counts["missing"].sum()),
+        "trained": trained,
+        "repeated": int((counts["declared"] - counts["missing"]).sum()) - trained,
         "out_of_time": int(counts["out_of_time"].sum()),
         "edges": records(cells[cells["edge"].notna()]),
         "cells": len(cells),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from thalweg import digests
-from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, dictionary, histories
+from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, comparisons, dictionary, histories
 from thalweg.grid.experiment import Experiment, load
 from thalweg.grid.runs import trials
 from thalweg.reporting import (
@@ -68,6 +68,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "resolution": templates.number(histories.RESOLUTION, 2),
         "shares": _shares(experiment),
         "trials": {name: len(trials(one)) for name, one in experiment.optimizers.items()},
+        "tuned": _tuned(experiment),
         "searches": any(one.search for one in experiment.optimizers.values()),
         "bibliography": crate.bibliography(experiment),
         "dataset": crate.dataset(experiment),
@@ -86,6 +87,7 @@ def _problem(
         "name": name,
         "check": check,
         "grid": experiment.problems[name],
+        "measure": comparisons.measures(experiment)[name],
         "paragraphs": [" ".join(paragraph.split()) for paragraph in check["description"].strip().split("\n\n")],
         **{
             f"{split}_is_train": splits[split]["digest"] == splits["train"]["digest"]
@@ -96,6 +98,15 @@ def _problem(
         "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
         "figures": _figures(experiment, report, name),
     }
+
+
+def _tuned(experiment: Experiment) -> list[dict[str, Any]]:
+    """How many tuning runs a cell has, the fewest first, with the optimizers that have so many."""
+    runs = {name: len(trials(one)) * len(experiment.seeds.tuning) for name, one in experiment.optimizers.items()}
+    return [
+        {"runs": count, "optimizers": [name for name, own in runs.items() if own == count]}
+        for count in sorted(set(runs.values()))
+    ]
 
 
 def _shares(experiment: Experiment) -> list[dict[str, Any]]:

@@ -177,15 +177,29 @@ def test_of_families_of_true_nulls_at_most_5_percent_have_a_verdict():
     assert 0 < wrong <= 0.05 * len(losses)
 
 
-def test_the_table_is_corrected_within_each_problem_and_factor(built):
-    for _, family in built["comparisons"].groupby(["problem", "factor"]):
-        others = family[family["verdict"] != "reference"]
-        assert len(others) == len(family) - 1
-        assert others["p"].notna().all()
-        if len(others):
-            assert others["adjusted_p"].to_numpy() == pytest.approx(multipletests(others["p"], method="holm")[1])
+def test_the_table_is_corrected_for_all_cells_of_a_problem_that_are_compared(built):
+    for _, of_problem in built["comparisons"].groupby("problem"):
+        others = of_problem[of_problem["verdict"] != "reference"]
+        assert len(others) == len(of_problem) - 3, "each factor has the reference among its levels"
+        family = others.drop_duplicates(choose.CELL)
+        assert family["adjusted_p"].to_numpy() == pytest.approx(multipletests(family["p"], method="holm")[1])
     reference = at(built["comparisons"], verdict="reference")
     assert reference[["p", "adjusted_p"]].isna().all(axis=None)
+
+
+def test_a_cell_that_is_the_best_of_several_levels_has_one_verdict(experiment, built):
+    """By hand: adam at the cosine is lower by far, sgd at the constant rate is both its best and the constant's."""
+    cells = at(built["cells"], problem="linear", batch_size=6)
+    order = {("adam", "cosine"): 1.0, ("sgd", "constant"): 2.0}
+    losses = [order.get(key, 3.0) for key in zip(cells["optimizer"], cells["schedule"], strict=True)]
+    cells = cells.assign(tuning_validation_loss=losses)
+    evaluation = pd.concat([runs({"sgd": [2.0] * 8, "doomed": [3.0] * 8}), runs({"adam": [1.0] * 8})])
+    evaluation["schedule"] = evaluation["schedule"].mask(evaluation["optimizer"] == "adam", "cosine")
+    table = comparisons.table(experiment, cells, evaluation)
+    same = at(table, optimizer="sgd")
+    assert list(same["level"]) == ["sgd", "constant"]
+    assert set(same["verdict"]) == {"higher"}
+    assert same["adjusted_p"].tolist() == pytest.approx([2 * 2 * 0.5**8] * 2), "of two comparisons, not three"
 
 
 def test_a_p_is_scipys_for_the_losses_of_the_runs(built):
@@ -210,7 +224,8 @@ def test_the_reference_of_a_problem_is_its_best_cell_on_tuning_runs(built):
     assert list(reference["factor"]) == ["optimizer", "schedule", "batch_size"]
     for name in ("optimizer", "schedule", "batch_size", "learning_rate"):
         assert (reference[name] == best[name]).all()
-    assert at(built["comparisons"], problem="linear", level="doomed")["verdict"].item() == "higher"
+    assert at(built["comparisons"], problem="linear", level="doomed")["verdict"].item() == "too few seeds"
+    assert at(built["comparisons"], problem="digits_cnn", level="doomed")["verdict"].item() == "higher"
 
 
 def test_cells_that_cannot_be_told_apart_are_taken_in_grid_order(experiment, built):

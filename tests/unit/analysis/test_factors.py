@@ -93,6 +93,7 @@ def runs():
     rows = [
         {"problem": "p", "optimizer": name, "learning_rate": rate, "hyperparameters": "{}", "schedule": schedule}
         | {"batch_size": size, "seed": seed, "final_validation_loss": rate + (schedule == "cosine") + size / 100}
+        | {"outcome": "finished", "ended_at": 60}
         for (name, rate), schedule, size, seed in cells
     ]
     return pd.DataFrame(rows)
@@ -112,6 +113,16 @@ def test_diverged_runs_share_the_worst_rank():
     tuning.loc[:1, "final_validation_loss"] = np.inf
     ranks, _ = factors.design_of(tuning)
     assert np.sort(ranks.ravel())[-2:].tolist() == [35.5, 35.5]
+
+
+def test_runs_that_end_at_a_target_are_ranked_by_the_examples_to_it_and_the_others_by_their_loss():
+    """By hand: batch size 1 is there after 60 examples, 6 after 360, whatever the losses; the dearest rate never is."""
+    tuning = runs()
+    tuning["outcome"] = np.where(tuning["optimizer"] == "a", "reached target", "finished")
+    ranks, _ = factors.design_of(tuning)
+    assert set(ranks[:2, :, 0].ravel()) == {2.0, 5.0, 8.0, 11.0}
+    assert set(ranks[:2, :, 1].ravel()) == {14.0, 17.0, 20.0, 23.0}
+    assert ranks[2, :, :, 0].tolist() == [[26.0, 29.0], [32.0, 35.0]]
 
 
 def test_an_incomplete_design_has_no_shares():

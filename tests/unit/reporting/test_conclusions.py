@@ -25,7 +25,7 @@ def wide_tables(wide):
 def sentences(experiment, tables):
     """The sentences, in words."""
     found = conclusions.of_experiment(experiment, tables)
-    text = templates.render("conclusions.html", conclusions=found, experiment=experiment)
+    text = templates.render("conclusions.html", conclusions=found, experiment=experiment, figures={}, problems=[])
     plain = re.sub(r"<[^>]*>", "", re.sub(r"</li>", "\n", text.replace("\n", " "))).replace("&nbsp;", " ")
     return [" ".join(line.split()) for line in plain.split("\n") if line.strip()]
 
@@ -56,11 +56,14 @@ def test_every_decided_pair_is_told_by_its_winner_and_nothing_else_is(experiment
         ends = [row["lower"], row["upper"]] if lower else [1 - row["upper"], 1 - row["lower"]]
         share = row["probability"] if lower else 1 - row["probability"]
         words = f"{loser} (at {percent(share)} of {row['n']} seeds [{percent(ends[0])}, {percent(ends[1])}])"
-        assert words in text.partition(f"Seed by seed {winner} ends lower than ")[2].partition("Seed by seed")[0]
+        assert (
+            words
+            in text.partition(f"Seed by seed {winner} ends at a lower test loss than ")[2].partition("Seed by seed")[0]
+        )
     assert text.count(" seeds [") == sum(wins.values()) > 0
     assert text.count("Seed by seed") == sum(number > 0 for number in wins.values())
     for name, number in wins.items():
-        above_all = f"{name} is shown to end lower than every other optimizer" in text
+        above_all = f"{name} is shown to end at a lower test loss than every other optimizer" in text
         assert above_all == (number == len(experiment.optimizers) - 1)
 
 
@@ -78,20 +81,23 @@ def test_the_one_decided_pair_is_told_also_where_neither_has_the_lowest_rank(exp
     """By hand: the pair of adam and doomed is decided, while sgd has the lowest mean rank."""
     told = over_all(tables, ["not distinguishable", "not distinguishable", "higher"])
     text = sentences(experiment, told)[0]
-    assert "no optimizer is shown to end lower than all others." in text
-    assert "Seed by seed doomed ends lower than adam (at 50.0 % of 40 seeds [62.5 %, 87.5 %]), a tie" in text
+    assert "no optimizer is shown to end at a lower test loss than all others." in text
+    assert (
+        "Seed by seed doomed ends at a lower test loss than adam (at 50.0 % of 40 seeds [62.5 %, 87.5 %]), a tie"
+        in text
+    )
     assert "The other 2 pairs are not distinguishable." in text
     assert "The lowest mean rank, 1.00 among 3, is that of sgd." in text
     assert "times" not in text
     text = sentences(experiment, over_all(tables, ["higher", "not distinguishable", "too few seeds"]))[0]
-    assert "adam ends lower than sgd (at 77.5 % of 40 seeds [62.5 %, 87.5 %])" in text
-    assert "The other 1 pair is not distinguishable. Of 1 pair there are too few seeds to tell." in text
+    assert "adam ends at a lower test loss than sgd (at 77.5 % of 40 seeds [62.5 %, 87.5 %])" in text
+    assert "The other pair is not distinguishable. For 1 pair there are too few seeds to tell." in text
 
 
 @pytest.mark.parametrize(
     ("measure", "every", "words"),
     [
-        ("final test loss", "end lower than every", "ends lower than"),
+        ("final test loss", "end at a lower test loss than every", "ends at a lower test loss than"),
         (
             "examples to target",
             "take fewer examples to the target than every",
@@ -99,8 +105,8 @@ def test_the_one_decided_pair_is_told_also_where_neither_has_the_lowest_rank(exp
         ),
         (
             "final test loss or examples to target",
-            "end lower or, where runs end at their target, take fewer examples to it, than every",
-            "ends lower or, where runs end at their target, takes fewer examples to it, than",
+            "end at a lower test loss or, where runs end at their target, take fewer examples to it, than every",
+            "ends at a lower test loss or, where runs end at their target, takes fewer examples to it, than",
         ),
     ],
 )
@@ -116,13 +122,13 @@ def test_where_everything_ties_nobody_is_best(experiment, tables):
     alike = tables["ranks"].assign(rank=2.0, permutation_p=1.0)
     pairs = tables["improvements"].assign(probability=0.5, verdict="not distinguishable")
     text = sentences(experiment, tables | {"ranks": alike, "improvements": pairs})[0]
-    assert "no optimizer is shown to end lower than all others" in text
+    assert "no optimizer is shown to end at a lower test loss than all others" in text
     assert "2.00 among 3, is shared by sgd, adam and doomed." in text
     assert "3 pairs are not distinguishable." in text
-    assert "That mean ranks differ at all is not shown" in text
+    assert "Mean ranks are not shown to differ" in text
     few = pairs.assign(verdict="too few seeds")
     text = sentences(experiment, tables | {"ranks": alike, "improvements": few})[0]
-    assert "Of 3 pairs there are too few seeds to tell." in text
+    assert "For 3 pairs there are too few seeds to tell." in text
     assert "Seed by seed" not in text
 
 
@@ -171,19 +177,19 @@ def test_the_share_of_the_learning_rate(experiment, tables):
         rest = [rows(tables["factors"], term=term, problem=problem) for term in ("optimizer", "schedule", "batch_size")]
         apart += row["lower"] > max(one["upper"] for of in rest for one in of)
     assert found["apart"] == apart <= found["above"]
-    (text,) = [one for one in sentences(experiment, tables) if one.startswith("Choosing the learning rate")]
+    (text,) = [one for one in sentences(experiment, tables) if one.startswith("Learning rates.")]
     for row in (min(own.values(), key=lambda row: row["share"]), max(own.values(), key=lambda row: row["share"])):
         ends = f"[{percent(row['lower'])}, {percent(row['upper'])}]"
         assert f"{percent(row['share'])} {ends} ({row['problem']})" in text
     totals = sorted(row["total"] for row in own.values())
-    assert f"with its interactions {percent(totals[0])} to {percent(totals[-1])}." in text
+    assert f"With its interactions it makes up {percent(totals[0])} to {percent(totals[-1])}." in text
     assert f"On {apart} of {len(own)} problems" in text
 
 
 def test_without_intervals_no_share_is_shown_to_be_the_greatest(experiment, tables):
     none = tables["factors"].assign(lower=np.nan, upper=np.nan)
     assert conclusions.learning_rates(none)["apart"] == 0
-    (text,) = [one for one in sentences(experiment, tables | {"factors": none}) if one.startswith("Choosing the")]
+    (text,) = [one for one in sentences(experiment, tables | {"factors": none}) if one.startswith("Learning rates.")]
     assert "too few for intervals" in text
     assert "lies above" not in text
 
@@ -229,7 +235,7 @@ def test_the_widest_and_the_narrowest_range_of_those_who_mostly_have_one(experim
     assert found["narrowest"]["optimizer"] == min(medians, key=medians.get)
     text = " ".join(sentences(experiment, tables | {"sensitivity": table}))
     assert f"a factor of {number(10 ** max(medians.values()))} from end to end" in text
-    assert f"In 0 of {len(table)} cells the best rate alone" in text
+    assert f"In 0 of {len(table)} cells no other rate that was tried" in text
     alone = table.assign(range=table["range"].mask(first, "one rate alone"))
     found = conclusions.good_ranges(alone)
     assert (found["alone"], found["cells"]) == (first.sum(), len(table))
@@ -252,7 +258,7 @@ def test_the_soonest_is_set_apart_from_those_alone_whose_difference_is_decided(e
         }
     )
     (text,) = [one for one in sentences(experiment, tables | {"scores": scores}) if one.startswith("Soonest")]
-    assert "is sgd (0.900 [0.700, 1.00])" in text
+    assert "is that of sgd (0.900 [0.700, 1.00])" in text
     assert "at each of 5 targets" in text
     assert "in the same resamples: adam (0.800 [0.600, 0.900])." in text
     assert "Holm’s method): doomed (0.100 [0, 0.300])." in text
@@ -280,11 +286,14 @@ def test_what_larger_batches_save_is_counted_by_regime(experiment, tables):
     names = ("series", "above", "below", "among", "undecided", "unshaped")
     assert [found[name] for name in names] == [7, 3, 1, 2, 1, 1]
     (text,) = [one for one in sentences(experiment, tables | {"scaling": table}) if one.startswith("Larger")]
-    assert "two thirds of its size in 3; one of the smallest at most a third in 1;" in text
-    assert "In 1 more no such curve goes through the steps" in text
+    assert "For 3 pairs, batches are of use up to the largest" in text
+    assert "For 1 pair, they are of little use" in text
+    assert "For 2 pairs, the critical batch size lies among" in text
+    assert "For 1 pair, nothing is decided." in text
+    assert "For 1 more pair, no such curve fits the steps" in text
     unknown = table.assign(critical_batch_size_lower=np.nan)
     (text,) = [one for one in sentences(experiment, tables | {"scaling": unknown}) if one.startswith("Larger")]
-    assert "There are too few seeds for intervals of the critical batch size: undecided." in text
+    assert "There are too few seeds for intervals of the critical batch size, so nothing is decided." in text
     assert conclusions.batch_sizes(table.assign(fit="fewer than three reached it")) is None
 
 
@@ -301,8 +310,8 @@ def test_the_constant_rate_against_the_best_cells(experiment, tables):
     for verdict, words in {
         "not distinguishable": "Not distinguishable on linear",
         "too few seeds": "Undecided, for too few seeds, on linear",
-        "lower": "Lower on linear",
-        "higher": "higher on linear",
+        "lower": "It is lower on linear",
+        "higher": "It is higher on linear",
     }.items():
         table = tables["comparisons"]
         told = table.assign(verdict=table["verdict"].where(table["factor"] != "schedule", verdict))
@@ -315,7 +324,7 @@ def test_of_schedules_a_problem_where_tuning_could_choose_nothing_is_left_out(ex
         tuning_validation_loss=cells["tuning_validation_loss"].mask(cells["problem"] == "linear", np.inf)
     )
     (text,) = [one for one in sentences(experiment, tables | {"cells": lost}) if one.startswith("Schedules.")]
-    assert "Over 1 problem" in text
+    assert "On 1 problem, " in text
     assert "linear" not in text
 
 

@@ -18,8 +18,13 @@ import derived
 import figure_words
 import numpy as np
 import pytest
+import synthetic
 from derived import interval, listed, many, number, percent, quantile, rate
 from scipy import stats
+
+from thalweg.analysis import tables
+from thalweg.grid.experiment import load
+from thalweg.reporting import pages, templates
 
 LINES = {"p", "li", "h1", "h2", "h3", "dt", "dd", "summary", "figcaption", "pre", "desc", "text", "title", "svg"}
 LINES |= {"option", "legend", "label", "button", "table", "section", "header", "nav", "details", "figure"}
@@ -33,8 +38,8 @@ FIXED = {
     r"Demšar \(2006\)|Demšar 2006|Dolan and Moré 2002|McCandlish et al\. 2018": "years of publications",
     r"year = \{\{\d{4}\}\}": "the same",
     r"more than 10 problems and more than 5 optimizers": "Demšar's rule",
-    r"; 1 is the lowest loss": "of ranks",
-    r"where there are at least 6|which from 6 seeds on": "the fewest seeds that have an interval",
+    r"; 1 is the best rank": "of ranks",
+    r"where there are at least 6|which exists from 6 seeds on": "the fewest seeds that have an interval",
     r"from the shortest time to 4 times that|stays within 10 % of the best": "what is measured, in the methods",
     r"\(S / Smin − 1\)\(E / Emin − 1\) = 1": "a formula",
     r"add up to more than 100 %": "of shares",
@@ -43,7 +48,7 @@ FIXED = {
     r"too many of them is infinite \(∞\)": "the sign, explained",
     r"--cores \d|SHA-256|SHA256SUMS(\.measured)?|sha256sum": "of commands and files",
     r"join two of 97\.5 %|Thalweg 0\.1\.0|version = \{\{0\.1\.0\}\}|BSD-3-Clause": "the software",
-    rf"(those|Losses) below {number(derived.TINY, 2)}": "the square of single precision's epsilon",
+    rf"[Ll]osses below {number(derived.TINY, 2)}": "the square of single precision's epsilon",
 }
 
 
@@ -187,7 +192,7 @@ def take_recommendation(page, results, problem):
     if key in results.ranges:
         best, lower, upper, _, measure = results.ranges[key]
         if lower is None:
-            page.take(f"Of the rates tried no other brings a {measure} within 10 % of that at {rate(best)}.")
+            page.take(f"No other rate that was tried comes within 10 % of the {measure} at {rate(best)}.")
         else:
             page.take(f"Peak rates from {number(lower)} to {number(upper)} bring a {measure} within 10 % of the best")
     take_code(page, results, key)
@@ -256,6 +261,10 @@ def take_trust(page, results):
             f"the same bit for bit: {declared(results):,} of {declared(results):,} runs are those of",
             "trained on {} ({}), {}; TensorFlow {}, Keras {}, NumPy {}.".format(*place),
         )
+    repeated = len(runs) - len(measured)
+    if repeated:
+        are = "is" if repeated == 1 else "are"
+        page.take(f"{many(repeated, 'run')} {are} declared twice", f"{len(measured):,} different runs were trained")
     edges = [cell for cell in results.cells.values() if cell["edge"]]
     if edges:
         page.take(f"In {len(edges)} of {many(len(results.cells), 'cell')} the chosen learning rate lies at an end")
@@ -295,7 +304,19 @@ def trials(said):
     return 1 + round(2 * math.log10(high / low))
 
 
+def take_tuning_runs(page, results):
+    """How many tuning runs cells have, where optimizers differ in that."""
+    runs = {name: trials(said) * results.tuning_seeds for name, said in results.said["optimizers"].items()}
+    if len(set(runs.values())) > 1:
+        fewest, *others = [
+            (count, listed(name for name in runs if runs[name] == count)) for count in sorted(set(runs.values()))
+        ]
+        told = [f"{fewest[0]} tuning runs a cell with {fewest[1]}", *(f"{count} with {of}" for count, of in others)]
+        page.take(f"since each has trials of its own to choose from: {listed(told)}.")
+
+
 def take_findings(page, results):
+    take_tuning_runs(page, results)
     for problem in results.problems:
         key = results.best(problem=problem)
         cell = results.cells[key]
@@ -331,7 +352,8 @@ def take_findings(page, results):
                 groups.setdefault(verdict, {}).setdefault(factor, []).append(said)
         begins = {"higher": "Seed by seed the loss is higher with", "lower": "It is lower with"}
         if not by_loss:
-            begins = {"higher": "Seed by seed the examples to the target are more with", "lower": "They are fewer with"}
+            begins = {"higher": "Seed by seed it takes more examples to the target with"}
+            begins["lower"] = "It takes fewer with"
         begins |= {
             "not distinguishable": "Not distinguishable from the choice:",
             "too few seeds": "Too few seeds to tell:",
@@ -364,8 +386,8 @@ def take_conclusions(page, results):
     ]
     totals = [percent(how(one[2] for one in shares.values())) for how in (min, max)]
     page.take(
-        f"by itself makes up {' to '.join(ends)} of the variance between tuning runs, of the ranks of their losses "
-        f"(n = {n} seeds); with its interactions {' to '.join(totals)}."
+        f"by itself makes up {' to '.join(ends)} of the variance between the ranks of tuning runs "
+        f"(n = {n} seeds). With its interactions it makes up {' to '.join(totals)}."
     )
     others = {
         problem: [
@@ -388,11 +410,11 @@ def take_conclusions(page, results):
             enough = [k for k, one in enumerate(expected, start=1) if max(one, derived.TINY) > 1.1 * whole]
             needed.append((max(enough, default=0) + 1) / len(losses))
     lower, median, upper = (percent(quantile(needed, share)) for share in (0.25, 0.5, 0.75))
-    page.take(f"A random {median} of the trials can be expected to bring a test loss within 10 % of that of all trials")
+    page.take(f"{median} of a sweep, drawn at random, can be expected to come within 10 % of the test loss")
     page.take(
-        f"the median of {many(len(needed), 'sweep')} (quartiles {lower} and {upper}; highest {percent(max(needed))})"
+        f"the median of {many(len(needed), 'sweep')} (quartiles {lower} and {upper}, highest {percent(max(needed))})"
     )
-    page.take(f"each on {n} seeds.")
+    page.take(f"each on {many(n, 'seed')}.")
     take_ranges(page, results)
     scores, workloads = results.scores
     first, *rest = sorted(results.optimizers, key=lambda name: -scores["examples", name][0])
@@ -403,9 +425,8 @@ def take_conclusions(page, results):
         )
 
     page.take(
-        f"in examples, is {told([first])}, by AlgoPerf’s score: 1 is the quickest at each of "
-        f"{many(workloads, 'target')}, 0 "
-        f"never within 4 times the quickest (n = {results.seeds} seeds)."
+        f"the highest score is that of {told([first])}, n = {results.seeds} seeds. AlgoPerf’s score is 1 for the "
+        f"quickest at each of {many(workloads, 'target')}, and 0 for one that is never within 4 times the quickest."
     )
     below = [one for one in rest if scores["examples", one][3][-1] == "lower"]
     if below:
@@ -414,7 +435,7 @@ def take_conclusions(page, results):
         page.take(f"in the same resamples: {told([one for one in rest if one not in below])}.")
     constant = [name for name, one in results.said["schedules"].items() if not one]
     if constant:
-        page.take(f"Over {many(len(results.problems), 'problem')}, the best cell at a constant learning rate")
+        page.take(f"On {many(len(results.problems), 'problem')}, the best cell at a constant learning rate")
         for problem in results.problems:
             _, _, values, _, verdict = results.comparisons[problem, "schedule"][results.schedules.index(constant[0])]
             if verdict != "reference":
@@ -428,7 +449,7 @@ def take_ranges(page, results):
     ranges = [(key[1], *found[1:4]) for key, found in results.ranges.items()]
     alone = sum(lower is None for _, lower, *_ in ranges)
     cells = many(len(ranges), "cell")
-    page.take(f"In {alone} of {cells} the best rate alone of those tried is within 10 % of the best")
+    page.take(f"In {alone} of {cells} no other rate that was tried comes within 10 % of the best")
     wide = {}
     for name in dict.fromkeys(name for name, *_ in ranges):
         own = [one for one in ranges if one[0] == name]
@@ -462,7 +483,7 @@ def take_best_optimizer(page, results):
             wins[first].append(f"{second} (at {percent(share)} of {seeds} {interval((lower, upper), percent)})")
         else:
             others[verdict] = others.get(verdict, 0) + 1
-    does, do = "ends lower", "end lower"
+    does, do = "ends at a lower test loss", "end at a lower test loss"
     if any(results.measure(problem) != "final test loss" for problem in results.problems):
         does += " or, where runs end at their target, takes fewer examples to it,"
         do += " or, where runs end at their target, take fewer examples to it,"
@@ -478,16 +499,18 @@ def take_best_optimizer(page, results):
     if "not distinguishable" in others:
         count = others["not distinguishable"]
         the_other = "The other " if any(wins.values()) else ""
-        page.take(f"{the_other}{many(count, 'pair')} {'is' if count == 1 else 'are'} not distinguishable.")
+        told = "pair" if the_other and count == 1 else many(count, "pair")
+        page.take(f"{the_other}{told} {'is' if count == 1 else 'are'} not distinguishable.")
     if "too few seeds" in others:
-        page.take(f"Of {many(others['too few seeds'], 'pair')} there are too few seeds to tell.")
+        page.take(f"For {many(others['too few seeds'], 'pair')} there are too few seeds to tell.")
     lowest = min(mean.values())
     sharing = [name for name in mean if mean[name] == lowest]
     whose = f"is shared by {listed(sharing)}" if len(sharing) > 1 else f"is that of {sharing[0]}"
     page.take(f"The lowest mean rank, {number(lowest)} among {len(mean)}, {whose}.")
     if len(mean) > 2:
         p = derived.permutation_p(*map(tuple, ranks))
-        page.take(f"{'shown' if p <= 0.05 else 'not shown'} (Friedman’s test by permutation, p = {number(p)}).")
+        are = "are shown" if p <= 0.05 else "are not shown"
+        page.take(f"{are} to differ (Friedman’s test by permutation, p = {number(p)}).")
 
 
 def take_reproductions(page, results):
@@ -530,7 +553,7 @@ def take_captions(page, results):
     if "Numbers of the figure over-all-ranks" in page.tables:
         p = derived.permutation_p(*map(tuple, derived.final_ranks(results)))
         page.take(f"over the {many(len(results.problems), 'problem')} on which every optimizer was evaluated")
-        page.take(f"right for few problems too: {number(p, 2)}.")
+        page.take(f"right for few problems too: p = {number(p, 2)}.")
     if "a jackknife over" in page.words:
         page.take(f"a jackknife over {many(n, 'tuning seed')}.")
     if "steps at a learning rate below" in page.words:
@@ -558,12 +581,14 @@ def take_problem(page, results, problem):
             are = "is" if count == 1 else "are"
             page.take(f"{many(count, 'example')} of the {second} split {are} in the {first} split too")
     take_recommendation(page, results, problem)
-    trials = [one for key in results.cells_of(problem=problem) for one in results.trials[key]]
+    take_tuning_runs(page, results)
+    of_problem = [one for key in results.cells_of(problem=problem) for one in results.trials[key]]
     for extreme, words in ((0, "none"), (1, "all")):
-        for n in sorted({one["n"] for one in trials if one["diverged"] + one["late"] == extreme * one["n"]}):
+        for n in sorted({one["n"] for one in of_problem if one["diverged"] + one["late"] == extreme * one["n"]}):
             low, high = stats.binomtest(extreme * n, n).proportion_ci(method="wilson")
             page.take(
-                f"Of {n} runs {words}: a share of {number(low, 2)} to {number(high, 2)} (Wilson’s 95 % interval)."
+                f"Where {words} of {many(n, 'run')} did, the true share is between {number(low, 2)} and "
+                f"{number(high, 2)} (Wilson’s 95 % interval)."
             )
     rows = [
         [optimizer, *(in_matrix(results, (problem, optimizer, schedule, size)) for schedule in results.schedules)]
@@ -581,13 +606,17 @@ def take_problem(page, results, problem):
 def in_matrix(results, key):
     """What the table of a problem says of a cell."""
     cell = results.cells[key]
-    words = [number(results.mean(key))]
-    if math.isfinite(results.mean(key)):
-        words.append(interval(results.ends(key)))
+    column = results.column(key[0])
+    words = [number(results.mean(key, column))]
+    if math.isfinite(results.mean(key, column)):
+        words.append(interval(results.ends(key, column)))
+        if column != "final_test_loss":
+            words.append(f"loss {loss_of(results, key)}")
         for metric in results.metrics(key[0]):
             name = f"final_test_{metric}"
             words.append(f"{metric} {number(results.mean(key, name))} {interval(results.ends(key, name))}")
-        words.append(f"best {number(results.mean(key, 'best_test_loss'))} ·")
+        if column == "final_test_loss":
+            words.append(f"best {number(results.mean(key, 'best_test_loss'))} ·")
     words += [f"rate {results.setting(key)}", f"{cell['edge']} rate" if cell["edge"] else "", lost(cell)]
     return " ".join(words)
 
@@ -602,11 +631,18 @@ def take_cells(page, results, _):
         page.take_line("▪" if size != sizes[0] else "all", str(size))
     metrics = list(dict.fromkeys(metric for problem in results.problems for metric in results.metrics(problem)))
     searches = any(map(results.is_searched, results.optimizers))
+    ending = [problem for problem in results.problems if results.measure(problem) == "examples to target"]
     rows = []
     for problem in results.problems:
         for key, rank in results.ranked(problem):
             cell = results.cells[key]
-            row = [*key, rank, number(cell["trial"]["median"]), number(results.mean(key)), interval(results.ends(key))]
+            row = [*key, rank, number(cell["trial"]["median"])]
+            if ending:
+                name = "examples_to_target"
+                ends = problem in ending
+                row.append(number(cell["trial"]["steps"] * key[3]) if ends else "–")
+                row += [number(results.mean(key, name)), interval(results.ends(key, name))] if ends else ["–", ""]
+            row += [number(results.mean(key)), interval(results.ends(key))]
             row.append(number(results.mean(key, "best_test_loss")))
             for metric in metrics:
                 there = metric in results.metrics(problem)
@@ -622,10 +658,14 @@ def take_cell(page, results, key):
     problem, optimizer, schedule, size = key
     cell, trials, targets = results.cells[key], results.trials[key], results.targets[problem]
     page.take(f"{optimizer} with {schedule}, batch size {size}, on {problem}")
+    target = ""
+    if results.measure(problem) == "examples to target":
+        mean, ends = (how(key, "examples_to_target") for how in (results.mean, results.ends))
+        target = f"after {number(mean)} examples" if math.isfinite(mean) else "which too few of them reached"
+        target = f". Runs end at their target, {target} {interval(ends)}"
     page.take(
         f"At a peak rate of {results.setting(key)}, its final test loss is {loss_of(results, key)}, the interquartile "
-        f"mean of "
-        f"{many(cell['n'], 'seed')} and its 95 % interval{and_lost(lost(cell), '; ')}."
+        f"mean of {many(cell['n'], 'seed')} and its 95 % interval{target}{and_lost(lost(cell), '; ')}."
     )
     ranked = dict(results.ranked(problem))
     page.take(f"Of the problem’s {many(len(ranked), 'cell')} it is number {ranked[key]} on tuning runs.")
@@ -794,6 +834,10 @@ def take_methods(page, results, _):
         commit = at.commit[:10] + " files differed" * bool(dirty)
         rows.append([f"{len(one):,}", commit, processor, at.device, at.os, versions, at.command])
     page.take_table("Where the runs were trained", rows)
+    trained = sum(map(len, (one for _, one in environments)))
+    if repeated := len(results.runs) - trained:
+        are = "is" if repeated == 1 else "are"
+        page.take(f"of the {many(declared(results), 'declared run')}, {repeated:,} {are} declared twice")
     splits = [
         (problem, split, results.check(problem)["splits"][split]) for problem in results.problems for split in SPLITS
     ]
@@ -889,3 +933,105 @@ def test_a_page_with_another_number_is_found_out(made, place):
         except AssertionError:
             found = True
         assert found, (place, text[at - 80 : at + 20])
+
+
+# Claims, of which the experiments above have none.
+
+CLAIMS = """
+claims:
+  of_one_cell:
+    says: Adam ends lower
+    compare: {optimizer: adam, with: sgd, problem: linear, schedule: constant, batch_size: 6}
+    measure: final train loss
+    expect: lower
+    smallest_effect: 1 %
+  of_two_batch_sizes:
+    says: the cosine is better
+    compare: {schedule: cosine, with: constant, problem: linear, optimizer: sgd}
+    measure: best validation loss
+    expect: lower
+    smallest_effect: 5 %
+  of_a_share:
+    says: Adam is more accurate
+    compare: {optimizer: adam, with: sgd, problem: digits_cnn, schedule: cosine}
+    measure: final test accuracy
+    expect: higher
+    smallest_effect: 0.5 points
+  of_steps:
+    says: Adam is there in half of the steps
+    compare: {optimizer: adam, with: sgd, problem: linear, schedule: cosine, batch_size: 1}
+    measure: steps to validation loss <= 0.1
+    expect: lower
+    smallest_effect: 50 %
+  of_a_prediction:
+    says: the prediction is close to 19
+    of: {reproduction: snippet_1}
+    measure: prediction at x = 10
+    expect: within 0.5 of 19
+"""
+
+
+def effects(results):
+    """For each claim its effects, one a seed, as the page of claims says that they are found."""
+
+    def by_seed(key, value):
+        return {run.seed: value(run) for run in results.cells[key]["runs"].itertuples()}
+
+    def steps(run):
+        history = results.histories[run.run]
+        return min(history.loc[history["validation_loss"] <= 0.1, "step"], default=math.inf)
+
+    def paired(first, second, value, how):
+        ours, theirs = by_seed(first, value), by_seed(second, value)
+        return [how(ours[seed], theirs[seed]) for seed in sorted(ours)]
+
+    def ratio(ours, theirs):
+        return 1.0 if ours == theirs else ours / theirs
+
+    def of_sgd(size):
+        keys = [("linear", "sgd", schedule, size) for schedule in ("cosine", "constant")]
+        return paired(*keys, lambda run: run.best_validation_loss, ratio)
+
+    adam, sgd = (("linear", name, "constant", 6) for name in ("adam", "sgd"))
+    accurate = [("digits_cnn", name, "cosine", 512) for name in ("adam", "sgd")]
+    soon = [("linear", name, "cosine", 1) for name in ("adam", "sgd")]
+    return {
+        "of_one_cell": paired(adam, sgd, lambda run: run.final_train_loss, ratio),
+        "of_two_batch_sizes": [quantile(pair, 0.5) for pair in zip(of_sgd(1), of_sgd(6), strict=True)],
+        "of_a_share": paired(*accurate, lambda run: run.final_test_accuracy, lambda ours, theirs: ours - theirs),
+        "of_steps": paired(*soon, steps, ratio),
+        "of_a_prediction": list(results.runs.loc[results.runs["reproduction"] == "snippet_1", "final_probe_0"]),
+    }
+
+
+def test_every_number_of_a_claim_follows_from_the_raw_runs(tmp_path):
+    """The effect, its interval, where the claim is true, the seeds and the verdict; of all verdicts there is one."""
+    file, folder = synthetic.write_experiment(tmp_path, "claimed", synthetic.SMALL + CLAIMS)
+    experiment, results = load(file), derived.Results(file, folder)
+    table = tables.build(experiment, folder)["claims"]
+    values = {"experiment": experiment, "claims": pages.claims_of(experiment, table), "problems": []}
+    text = templates.render("claims.html", **values, figures={}, factors=[], root="")
+    rows = Page(Path("claims.html"), text).tables["Claims"][1:]
+    true = {
+        "of_one_cell": (-math.inf, 0.99, "below 0.990"),
+        "of_two_batch_sizes": (-math.inf, 0.95, "below 0.950"),
+        "of_a_share": (0.005, math.inf, "above 0.500 points"),
+        "of_steps": (-math.inf, 0.5, "below 0.500"),
+        "of_a_prediction": (18.5, 19.5, "from 18.500 to 19.500"),
+    }
+    verdicts = []
+    for (name, found), (head, row) in zip(
+        effects(results).items(), zip(rows[::2], rows[1::2], strict=True), strict=True
+    ):
+        low, high, where = true[name]
+        lower, upper = derived.median_interval(found)
+        inside, outside = low < lower and upper < high, upper < low or lower > high
+        verdicts.append("holds" if inside else "fails" if outside else "undecided")
+        scale, digits, unit = {"of_a_share": (100, 3, " points"), "of_a_prediction": (1, 5, "")}.get(
+            name, (1, 3, " times")
+        )
+        effect, *ends = (number(scale * one, digits) for one in (quantile(found, 0.5), lower, upper))
+        cells = " 2 pairs of cells" if name == "of_two_batch_sizes" else ""
+        assert head[0].startswith(f"{name}: ")
+        assert row[:4] == [verdicts[-1], f"{effect}{unit} [{', '.join(ends)}]", where, f"{len(found)}{cells}"], name
+    assert len(set(verdicts)) > 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from thalweg import store
 from thalweg.grid.experiment import load
 from thalweg.training import check, problem_check
 
@@ -408,6 +409,49 @@ def test_a_good_schedule_has_no_mistakes(write, schedule):
     assert list(check.schedule_mistakes(experiment, {name: 10})) == []
 
 
+CLAIM = """
+claims:
+  lower:
+    says: it is lower
+    compare: {{schedule: one, with: two{of}}}
+    measure: {measure}
+    expect: lower
+"""
+
+
+@pytest.mark.parametrize(
+    ("measure", "told"),
+    [
+        ("final test acuracy", "acuracy is no metric of {name} (did you mean accuracy?); there are loss, "),
+        ("steps to train los <= 0.1", "los is no metric of {name} (did you mean loss?); there are "),
+        ("rises of validation f1 score", "f1_score is no metric of {name}; there are "),
+        ("best validation accuracy", None),
+        ("steps an epoch", None),
+    ],
+)
+@pytest.mark.parametrize("of", ["", ", problem: {name}"])
+def test_a_metric_that_no_problem_of_a_claim_records_is_told_with_the_nearest_one(write, measure, told, of):
+    experiment, name = write(schedule="{}\n  two: {warmup: 1}")
+    file = experiment.file
+    file.write_text(file.read_text() + CLAIM.format(of=of.format(name=name), measure=measure))
+    mistakes = list(check.claim_mistakes(load(file), {name: ["accuracy"]}))
+    assert len(mistakes) == (told is not None)
+    assert all(mistake.startswith(f"claims.lower.measure: {told.format(name=name)}") for mistake in mistakes)
+    assert not list(check.claim_mistakes(load(file), {})), "of a problem that is not in order nothing is known"
+
+
+def test_a_misspelt_metric_stops_before_training(write, tmp_path, capsys):
+    experiment, name = write(schedule="{}\n  two: {warmup: 1}")
+    file = experiment.file
+    file.write_text(file.read_text() + CLAIM.format(of="", measure="final test los"))
+    found = problem_check.check_problem(load(file), name)
+    store.write_json(store.check_file(tmp_path / "results", name), found)
+    with pytest.raises(SystemExit):
+        check.check_grid(load(file), tmp_path / "results")
+    assert capsys.readouterr().out.count("(did you mean loss?)") == 1
+    assert not store.checked_file(tmp_path / "results").exists()
+
+
 def test_a_good_search_has_no_mistakes(write):
     search = "{trials: 3, learning_rate: 1e-3 .. 1, momentum: 1 - (0.1 .. 1), gradient_accumulation_steps: [2, 4]}"
     experiment, _ = write(optimizer=f"{{class: SGD, search: {search}}}")
@@ -418,3 +462,5 @@ def test_the_article_s_optimizers_and_schedules_have_no_mistakes():
     article = load(Path(__file__).parents[3] / "experiments/article.yaml")
     assert list(check.optimizer_mistakes(article)) == []
     assert list(check.schedule_mistakes(article, dict.fromkeys(article.problems, 1000))) == []
+    metrics = {name: ["accuracy"] if name == "digits_cnn" else [] for name in article.problems}
+    assert list(check.claim_mistakes(article, metrics)) == []

@@ -1,9 +1,10 @@
-"""What the batch size does: the final test loss against it, a panel for each schedule, a line for each optimizer."""
+"""What the batch size does to what runs are compared by: a panel for each schedule, a line for each optimizer."""
 
 from pathlib import Path
 
 import numpy as np
 
+from thalweg.analysis import comparisons
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
@@ -14,7 +15,9 @@ from thalweg.reporting.figures import panels
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     """Interquartile mean over evaluation seeds with its 95 % interval; the rate was chosen for each batch size."""
     columns = ["optimizer", "schedule", "batch_size", *TRIAL, "n", *LOST]
-    columns += ["final_test_loss", "final_test_loss_lower", "final_test_loss_upper"]
+    measure = comparisons.measures(experiment)[problem]
+    column = comparisons.COLUMNS[measure]
+    columns += [column, f"{column}_lower", f"{column}_upper"]
     cells = panels.read(tables, "cells", problem)[columns]
     schedules = panels.present(list(experiment.schedules), cells["schedule"])
     batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), cells["batch_size"])
@@ -28,12 +31,12 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             if rows.empty:
                 continue
             places = np.array([batch_sizes.index(size) for size in rows["batch_size"]]) + offset
-            values = panels.drawable(rows["final_test_loss"], limits)
-            lower, upper = (rows[f"final_test_loss_{end}"].clip(*limits) for end in ("lower", "upper"))
+            values = panels.drawable(rows[column], limits)
+            lower, upper = (rows[f"{column}_{end}"].clip(*limits) for end in ("lower", "upper"))
             look = {"color": line.colour, "linestyle": line.linestyle, "marker": line.marker}
             axis.plot(places, values, linewidth=0.9, clip_on=False, **look)
             axis.vlines(places, lower, upper, color=line.colour, linewidth=2, alpha=0.6)
-            lost = ~np.isfinite(rows["final_test_loss"].to_numpy(dtype=float))
+            lost = ~np.isfinite(rows[column].to_numpy(dtype=float))
             if lost.any():
                 axis.plot(places[lost], np.full(lost.sum(), limits[1]), "x", color=line.colour, clip_on=False)
         axis.grid(axis="x", visible=False)
@@ -41,14 +44,15 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     panels.logarithmic(axes[0, 0], "y", limits)
     axes[0, 0].set_xticks(range(len(batch_sizes)), [str(size) for size in batch_sizes])
     panels.name_columns(axes, schedules)
-    panels.name_axes(axes, "batch size", "final test loss")
+    panels.name_axes(axes, "batch size", measure)
     panels.legend(figure, styles)
     facts = {
+        "measure": measure,
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],
         "optimizers": len(styles),
         "seeds": int(cells["n"].max()) if len(cells) else 0,
         **panels.all_lost(cells),
-        **panels.extremes(cells, "final_test_loss", columns[:3]),
+        **panels.extremes(cells, column, columns[:3]),
     }
     return panels.Drawing(figure, cells, cells, facts)

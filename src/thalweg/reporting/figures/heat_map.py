@@ -1,4 +1,4 @@
-"""Which combination does best: optimizers by schedules, a panel for each batch size, by their final test loss."""
+"""Which combination does best: optimizers by schedules, a panel for each batch size, by what runs are compared by."""
 
 import math
 from itertools import product
@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator
 
-from thalweg.analysis import histories
+from thalweg.analysis import comparisons, histories
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
@@ -21,7 +21,6 @@ from thalweg.reporting import findings, style, templates
 from thalweg.reporting.figures import matrix, panels
 
 CELL = ["optimizer", "schedule", "batch_size"]
-LOSS = ["final_test_loss", "final_test_loss_lower", "final_test_loss_upper"]
 CELL_WIDTH = 0.7
 """Inches: room for a cell's number."""
 
@@ -29,9 +28,11 @@ CELL_WIDTH = 0.7
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     """Interquartile mean over evaluation seeds at the chosen rates; colour by how many times the lowest one it is."""
     every = panels.read(tables, "cells", problem)
-    cells = every[[*CELL, *TRIAL, "n", *LOST, *LOSS]].copy()
-    losses = histories.resolved(cells["final_test_loss"].astype(float))
-    cells["times_lowest"] = (losses / losses.min()).where(np.isfinite(losses), losses)
+    measure = comparisons.measures(experiment)[problem]
+    column = comparisons.COLUMNS[measure]
+    cells = every[[*CELL, *TRIAL, "n", *LOST, *(column + end for end in ("", "_lower", "_upper"))]].copy()
+    values = histories.resolved(cells[column].astype(float))
+    cells["times_lowest"] = (values / values.min()).where(np.isfinite(values), values)
     best = findings.chosen(panels.read(tables, "comparisons", problem), every)
     chosen = None if best is None else findings.records(best[CELL])[0]
     cells["chosen"] = (cells[CELL] == pd.Series(chosen, index=CELL)).all(axis=1)
@@ -49,24 +50,25 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         rows = cells[cells["batch_size"] == batch_sizes[place]]
         by_name = {(row.optimizer, row.schedule): row for row in rows.itertuples()}
         for (y, optimizer), (x, schedule) in product(enumerate(optimizers), enumerate(schedules)):
-            show(axis, x, y, by_name.get((optimizer, schedule)), lambda value: colours(norm(value)))
+            show(axis, x, y, by_name.get((optimizer, schedule)), column, lambda value: colours(norm(value)))
     bar = matrix.colour_bar(figure, norm, colours, "times\nthe lowest", times)
     bar.ax.yaxis.set_major_locator(
         LogLocator(subs=(1, 1.2, 1.5, 2) if highest < 3 else (1, 2, 5) if highest < 100 else (1,))
     )
-    marks: list[Patch] = [Patch(label="lowest validation loss of the tuning runs", **matrix.FRAME)]
+    marks: list[Patch] = [Patch(label="chosen by the tuning runs", **matrix.FRAME)]
     if cells[list(LOST)].any(axis=None):
         lost = "diverged or out of time" if cells["out_of_time"].any() else "diverged"
         marks.append(Patch(label=f"runs {lost}: how many of all", **matrix.HATCH, edgecolor=style.MUTED))
     panels.place_legend(figure, marks)
     facts = {
+        "measure": measure,
         "optimizers": len(optimizers),
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],
         "seeds": int(cells["n"].max()) if len(cells) else 0,
-        "infinite": int(np.isposinf(cells["final_test_loss"]).sum()),
+        "infinite": int(np.isposinf(cells[column]).sum()),
         **panels.all_lost(cells),
-        **panels.extremes(cells, "final_test_loss", CELL),
+        **panels.extremes(cells, column, CELL),
         "chosen": chosen,
     }
     return panels.Drawing(figure, cells, cells, facts)
@@ -77,13 +79,14 @@ def times(value: float) -> str:
     return f"{value:g}" if value < 1000 else templates.number(value, 1)
 
 
-def show(axis: Axes, x: int, y: int, cell: Any, colour: Any) -> None:
-    """One cell: its loss, how many of its runs were lost, if any, over a hatched foot; if infinite hatched all over."""
+def show(axis: Axes, x: int, y: int, cell: Any, column: str, colour: Any) -> None:
+    """One cell: its value of a column, how many of its runs were lost, if any, over a hatched foot; if infinite hatched
+    all over."""
     if cell is None or not cell.n:
         matrix.write(axis, x, y, "not run", color=style.MUTED)
         return
     lost = sum(getattr(cell, name) for name in LOST)
-    text = templates.number(cell.final_test_loss).replace(" × ", "·" if lost else "\n× ")
+    text = templates.number(getattr(cell, column)).replace(" × ", "·" if lost else "\n× ")
     text += f"\n{lost} of {cell.n}" if lost else ""
     if math.isfinite(cell.times_lowest):
         painted = colour(cell.times_lowest)

@@ -1,4 +1,4 @@
-"""Who wins, how surely: how often each optimizer ends with a lower test loss than each other one, at the same seed."""
+"""Who wins, how surely: how often each optimizer does better than each other one, at the same seed."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ DECIDED = {"lower": "higher", "higher": "lower"}
 
 def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Drawing:
     """A row is the first of each pair, a column the second; each pair is there both ways. Cells are those of
-    `comparisons`."""
+    `comparisons`, and so is what is better: the lower measure."""
     pairs = panels.read(tables, "improvements", problem)
     pairs = pairs[pairs["problem"].isna()] if problem is None else pairs
     optimizers = list(experiment.optimizers)
@@ -39,7 +39,7 @@ def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Dr
         matrix.paint(axis, x, y, colours(norm(row.probability)), text, weight=weight)
         if decided:
             matrix.frame(axis, x, y)
-    axis.set(xlabel="than this optimizer", ylabel="this optimizer\nends lower")
+    axis.set(xlabel="than this optimizer", ylabel="this optimizer\ndoes better")
     matrix.colour_bar(figure, norm, colours, "% of seeds", lambda value: f"{100 * value:.0f}")
     there = pairs[pairs["n"] > 0]
     decided_pairs = there[there["verdict"].isin(DECIDED)]
@@ -48,6 +48,7 @@ def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Dr
     winners = decided_pairs["first"].where(decided_pairs["verdict"] == "lower", decided_pairs["second"])
     wins = winners.value_counts()
     facts = {
+        "measures": panels.measures(experiment, problem),
         "optimizers": len(optimizers),
         "pairs": len(there),
         "decided": len(decided_pairs),

@@ -1,4 +1,7 @@
-"""Who does best: each optimizer's best cell, its test metrics with intervals over evaluation seeds."""
+"""Who does best: each optimizer's best cell, its test metrics with intervals over evaluation seeds.
+
+Where runs end at their target, the examples to it stand in the place of the loss.
+"""
 
 import textwrap
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thalweg.analysis import comparisons
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
@@ -17,15 +21,14 @@ CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     """Interquartile mean with its 95 % interval, and every seed as a small stroke. Cells are those of `comparisons`."""
-    comparisons = panels.read(tables, "comparisons", problem)
-    best = comparisons.loc[comparisons["factor"] == "optimizer", CELL].merge(panels.read(tables, "cells", problem))
+    levels = panels.read(tables, "comparisons", problem)
+    best = levels.loc[levels["factor"] == "optimizer", CELL].merge(panels.read(tables, "cells", problem))
     runs = panels.read(tables, "runs", problem)
     seeds = best[CELL].merge(runs[runs["stage"] == "evaluation"])
-    metrics = [
-        name.removeprefix("final_")
-        for name in best
-        if name.startswith("final_test_") and name in seeds and best[name].notna().any()
-    ] or ["test_loss"]
+    measure = comparisons.measures(experiment)[problem]
+    compared = comparisons.COLUMNS[measure]
+    metrics = [name for name in best if name.startswith("final_test_") and name in seeds and best[name].notna().any()]
+    columns = [compared, *(name for name in metrics if name != "final_test_loss")]
     styles = style.lines(experiment.optimizers)
     room = panels.letters(0.36 * style.width(), style.small())
     labels = [
@@ -34,21 +37,20 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     ]
     lines = max([1, *(label.count("\n") + 1 for label in labels)])
     height = max(0.34, 1.4 * lines * style.small() / 72) * len(best) + 0.3
-    figure, axes = panels.grid(1, len(metrics), height, sharex=False, of_text=True)
-    parts, beneath = [], panels.letters(0.6 * style.width() / len(metrics))
-    for axis, metric in zip(axes[0], metrics, strict=True):
-        name = f"final_{metric}"
+    figure, axes = panels.grid(1, len(columns), height, sharex=False, of_text=True)
+    parts, beneath = [], panels.letters(0.6 * style.width() / len(columns))
+    for axis, name in zip(axes[0], columns, strict=True):
         limits = panels.positive_limits(np.concatenate([best[[name, f"{name}_upper"]].to_numpy().ravel(), seeds[name]]))
         for place, row in enumerate(best.itertuples()):
             line, of_row = styles[row.optimizer], seeds[seeds["optimizer"] == row.optimizer]
             value, lower, upper = (float(getattr(row, name + end)) for end in ("", "_lower", "_upper"))
             strokes = of_row[name].astype(float).dropna()
-            if metric == "test_loss":
+            if name == compared:
                 strokes = panels.drawable(strokes, limits)
             axis.plot(strokes, np.full(len(strokes), place), "|", color=style.MUTED, markersize=7, alpha=0.6)
             axis.plot([lower, min(upper, limits[1])], [place, place], color=line.colour, linewidth=2.4, alpha=0.75)
             if np.isfinite(value):
-                within = max(value, limits[0]) if metric == "test_loss" else value
+                within = max(value, limits[0]) if name == compared else value
                 axis.plot([within], [place], line.marker, color=line.colour, markersize=6.5, clip_on=False)
                 if within != value:
                     # A logarithmic axis has no place for zero, so its mark stands at the end of the axis.
@@ -64,25 +66,28 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                     va="bottom",
                     fontsize=style.small(),
                 )
-            shown = {**{key: getattr(row, key) for key in CELL}, "metric": metric}
+            shown = {**{key: getattr(row, key) for key in CELL}, "metric": name}
             parts.append({**shown, "shown": "interquartile mean", "value": value, "lower": lower, "upper": upper})
             parts += [
                 {**shown, "shown": f"seed {seed.seed}", "value": float(getattr(seed, name))}
                 for seed in of_row.itertuples()
             ]
-        axis.set_xlabel(textwrap.fill(f"final {metric.replace('_', ' ')}", beneath))
-        if metric == "test_loss":
+        axis.set_xlabel(textwrap.fill(name.replace("_", " "), beneath))
+        # A mark at the lower end of the axis stands beside its line, not on it.
+        axis.spines["left"].set_position(("outward", 7))
+        if name == compared:
             panels.logarithmic(axis, "x", limits)
         axis.grid(axis="y", visible=False)
     axes[0, 0].set_yticks(range(len(best)), labels)
     axes[0, 0].set_ylim(len(best) - 0.4, -0.6)
     facts = {
-        "metrics": [metric.replace("_", " ") for metric in metrics],
+        "measure": measure,
+        "metrics": [name.replace("_", " ") for name in columns],
         "optimizers": len(best),
         "seeds": int(best["n"].max()) if len(best) else 0,
         "interval": bool(len(best)) and bool((best["interval"] == "bootstrap").all()),
         **panels.all_lost(best),
-        **panels.extremes(best, "final_test_loss", CELL),
+        **panels.extremes(best, compared, CELL),
     }
-    columns = [f"final_{metric}{end}" for metric in metrics for end in ("", "_lower", "_upper")]
-    return panels.Drawing(figure, pd.DataFrame(parts), best[[*CELL, "n", *LOST, *columns]], facts)
+    numbers = [name + end for name in columns for end in ("", "_lower", "_upper")]
+    return panels.Drawing(figure, pd.DataFrame(parts), best[[*CELL, "n", *LOST, *numbers]], facts)

@@ -15,7 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from thalweg.analysis import comparisons
 from thalweg.analysis.histories import LOST, RESOLUTION
+from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style, templates
 
 ALONG = {"step": "step", "epoch": "epoch", "examples": "examples seen"}
@@ -360,6 +362,12 @@ def extremes(rows: pd.DataFrame, value: str, names: list[str]) -> dict[str, Any]
         return {"lowest": None, "highest": None}
     ends = {"lowest": finite.iloc[0], "highest": finite.iloc[-1]}
     return {end: {name: plain(row[name]) for name in [*names, value]} for end, row in ends.items()}
+
+
+def measures(experiment: Experiment, problem: str | None) -> list[str]:
+    """What runs are compared by on a problem, or with None on all of them, each once."""
+    of_problems = comparisons.measures(experiment)
+    return list(dict.fromkeys(of_problems.values())) if problem is None else [of_problems[problem]]
 
 
 def plain(value: Any) -> Any:

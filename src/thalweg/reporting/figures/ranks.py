@@ -47,6 +47,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
         axis.plot(reach, [-BAR * (level + 0.9)] * 2, color=style.INK, linewidth=2.6, solid_capstyle="butt")
     caution = "".join(over_all["caution"].dropna().unique())
     facts = {
+        "measures": panels.measures(experiment, problem),
         "problems": int(over_all["problems"].max()) if means else 0,
         "ranks": [{"optimizer": name, "rank": rank} for name, rank in zip(optimizers, means, strict=True)],
         "groups": [optimizers[start : end + 1] for start, end in bars],
