@@ -19,17 +19,12 @@ except ExperimentError as error:
     PUBLISHED, UNPUBLISHED = {}, str(error)
 
 
-def drawn():
-    """The problems and optimizers that the sample is of; none where the experiment is another one by its file alone.
-
-    Problems alternate, so that the first of them tell how long the others will take.
-    """
-    if not PUBLISHED or certificate.changed(PUBLISHED, EXPERIMENT):
-        return []
-    sampled = certificate.sample(PUBLISHED, SHARE, SEED)
-    return sorted(
-        {setting.cell[:2] for setting in sampled}, key=lambda pair: pair[::-1]
-    )
+# None where the experiment is another one by its file alone.
+DRAWN = (
+    certificate.pairs(PUBLISHED, SHARE, SEED)
+    if PUBLISHED and not certificate.changed(PUBLISHED, EXPERIMENT)
+    else []
+)
 
 
 # Without input it publishes what is there, and trains nothing.
@@ -54,8 +49,8 @@ rule verify:
         "../../environment.yml"
     threads: workflow.resource_settings.cores or 1
     params:
-        problems=lambda w: sorted({problem for problem, _ in drawn()}),
-        pairs=lambda w: [" ".join(pair) for pair in drawn()],
+        problems=sorted({problem for problem, _ in DRAWN}),
+        pairs=[" ".join(pair) for pair in DRAWN],
         sample=f"--experiment {shlex.quote(EXPERIMENT_FILE)} --share '{SAMPLE}' --seed {SEED}",
         experiment=EXPERIMENT_FILE,
         locks=f"{STORE}/locks",

@@ -219,6 +219,15 @@ def sample(published: Certificate, share: float, seed: int) -> list[Setting]:
     return taken
 
 
+def pairs(published: Certificate, share: float, seed: int) -> list[tuple[str, str]]:
+    """The problems and optimizers that a sample is of.
+
+    Problems alternate, so that the first of them tell how long the others will take.
+    """
+    drawn = {setting.cell[:2] for setting in sample(published, share, seed)}
+    return sorted(drawn, key=lambda pair: pair[::-1])
+
+
 def share_of(text: str) -> float:
     """The share that a text such as `5%` gives. Raises ExperimentError for another text."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)

@@ -469,7 +469,7 @@ def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experi
     tables["counts"] = tables["counts"].assign(missing=4)
     few = rendered(experiment, tables, small[1], report)
     text = words(few["index.html"])
-    assert "24 runs of the declared are missing" in text
+    assert "Of the declared runs, 24 are missing" in text
     assert "fewer than six evaluation seeds" in text
     assert "Too few seeds to tell: optimizers" in text
     assert "the interquartile mean of 5 seeds, too few for an interval" in words(few["cells/linear/adam-cosine-6.html"])
