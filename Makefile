@@ -37,7 +37,7 @@ verify: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) verify --config experiment=$(EXPERIMENT) sample=$(SAMPLE)
 
 test: $(INSTALLED) $(BROWSER)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 soak: $(INSTALLED)
 	$(BIN)/pytest -m soak

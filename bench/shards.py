@@ -56,7 +56,14 @@ def write(experiment: Experiment, results: Path) -> None:
 def check_of(problem: str) -> dict[str, Any]:
     """What a problem's check would have found, as far as tables and pages ask for it."""
     splits = {split: {"examples": EXAMPLES[problem], "digest": split} for split in ("train", "validation", "test")}
-    check = {"description": "Made up.", "splits": splits, "parameters": 4353, "input_shape": [1], "output_shape": [1]}
+    check = {
+        "description": "Made up.",
+        "splits": splits,
+        "shared": [],
+        "parameters": 4353,
+        "input_shape": [1],
+        "output_shape": [1],
+    }
     if problem in CLASSIFIERS:
         return {**check, "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], "probe": None}
     probe = {"inputs": [[10.0]], "targets": [[19.0]]}

@@ -1,5 +1,6 @@
 """Results to analyse and report, made up once a session by `synthetic`, and the reports of them."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,15 @@ from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import overview, published, style, verify
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes, as `make test` has it, a file's tests stay together, and all that look at reports: what
+    they share takes longer to be made up than they take."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            report = item.path.parent.name in ("browser", "reporting")
+            item.add_marker(pytest.mark.xdist_group("reports" if report else item.path.name))
 
 
 @pytest.fixture(scope="session")
@@ -87,11 +97,14 @@ def drawn(made):
     """Every figure, by its name and problem (None for those of the experiment as a whole)."""
     experiment = load(made[0])
     with style.applied():
-        return {
+        figures = {
             (name, problem): DRAW[name](made[1] / "tables", experiment, problem)
             for problem in (None, *experiment.problems)
             for name in figures_of(experiment, problem)
         }
+    # They are kept to the end. Or whatever collects garbage later, as statsmodels does, looks through them every time.
+    gc.freeze()
+    return figures
 
 
 def write_report(made, drawings) -> Path:

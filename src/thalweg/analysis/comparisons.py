@@ -103,8 +103,8 @@ def by_seed(experiment: Experiment, evaluation: pd.DataFrame) -> dict[Hashable, 
     """
     losses = histories.resolved(evaluation["final_test_loss"].astype(float))
     values = examples_to_target(experiment, evaluation).fillna(losses)
-    groups = evaluation.assign(value=values).groupby(CELL, sort=False)
-    return {key: group.drop_duplicates("seed").set_index("seed")["value"] for key, group in groups}
+    values = evaluation.assign(value=values).drop_duplicates([*CELL, "seed"])
+    return dict(iter(values.set_index("seed").groupby(CELL, sort=False)["value"]))
 
 
 def examples_to_target(experiment: Experiment, runs: pd.DataFrame) -> pd.Series:

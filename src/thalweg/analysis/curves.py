@@ -1,7 +1,6 @@
 """How runs go: median and quartiles over evaluation seeds, step by step, of what was measured and of the gradients."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,9 @@ DIAGNOSTICS = ("gradient_norm", "update_ratio", "gradient_noise_scale", "batch_g
 
 SPREAD = ["n", *LOST, "median", "lower", "upper"]
 POINT = ["step", "epoch", "examples"]
+SHARES = {"median": 0.5, "lower": 0.25, "upper": 0.75}
+SHARED = ["problem", "batch_size"]
+"""What cells have in common whose runs are evaluated at the same steps."""
 
 Quantities = Iterable[tuple[dict[str, str], str, float]]
 """The names that tell a quantity from others, its column in the histories, and what a lost run counts as."""
@@ -59,7 +61,7 @@ def _table(
     experiment: Experiment,
     examples: Mapping[str, float],
 ) -> pd.DataFrame:
-    parts = list(_spreads(evaluation, recorded, quantities))
+    parts = [part for part in _spreads(evaluation, recorded, quantities) if len(part)]
     order = [*CELL, *names, *POINT, *SPREAD]
     if not parts:
         return evaluation.iloc[:0].reindex(columns=order)
@@ -70,36 +72,44 @@ def _table(
 
 
 def _spreads(evaluation: pd.DataFrame, recorded: pd.DataFrame, quantities: Quantities) -> Iterator[pd.DataFrame]:
-    """A frame for each quantity and each cell whose problem has it."""
-    reached = evaluation[["run", *CELL]].merge(recorded.drop_duplicates(["run", "step"]), on="run")
+    """A frame for each quantity and each problem and batch size that has it, whose runs share their steps."""
+    evaluation = evaluation.reset_index(drop=True)
+    reached = evaluation[["run", *SHARED]].reset_index(names="place")
+    reached = reached.merge(recorded.drop_duplicates(["run", "step"]), on="run")
+    groups = list(evaluation.groupby(SHARED, sort=False))
     for names, column, worst in quantities:
-        there = reached[reached[column].notna()]
+        there = reached.loc[reached[column].notna(), [*SHARED, "place", "step", column]]
         measured = set(there["problem"])
-        by_cell = dict(iter(there.groupby(CELL, sort=False)))
-        points = {key: set(steps) for key, steps in there.groupby(["problem", "batch_size"])["step"]}
-        for key, group in evaluation.groupby(CELL, sort=False):
-            problem, _, _, batch_size = key
-            rows = by_cell.get(key, there.iloc[:0])
-            # What finished runs did not record is not known, and not infinite.
-            if problem in measured and not (rows.empty and group["outcome"].isin(FINISHED).any()):
-                steps = np.array(sorted({*points.get((problem, batch_size), ()), group["steps"].iloc[0]}))
-                alike = {**dict(zip(CELL, key, strict=True)), **names}
-                alike["steps_per_epoch"] = group["steps_per_epoch"].iloc[0]
-                yield _spread(group, rows, column, worst, steps).assign(**alike)
+        found = dict(iter(there.groupby(SHARED, sort=False)))
+        for key, group in groups:
+            if key[0] in measured:
+                yield _of_cells(group, found.get(key, there.iloc[:0]), column, worst).assign(**names)
 
 
-def _spread(group: pd.DataFrame, rows: pd.DataFrame, column: str, worst: float, steps: Any) -> pd.DataFrame:
-    """SPREAD of a cell's runs at each of `steps`; `rows` are their histories."""
-    seed_of, step_of = pd.Index(group["run"]).get_indexer(rows["run"]), np.searchsorted(steps, rows["step"])
+def _of_cells(group: pd.DataFrame, rows: pd.DataFrame, column: str, worst: float) -> pd.DataFrame:
+    """SPREAD of every cell of a problem and batch size, step by step; `rows` are the histories of its runs."""
+    steps = np.union1d(rows["step"], group["steps"].iloc[:1])
+    run_of, step_of = group.index.get_indexer(rows["place"]), np.searchsorted(steps, rows["step"])
     there = np.zeros((len(group), len(steps)), bool)
-    there[seed_of, step_of] = True
+    there[run_of, step_of] = True
     values = np.full(there.shape, worst)
-    values[seed_of, step_of] = rows[column]
+    values[run_of, step_of] = rows[column]
     ended_well = group["outcome"].isin(FINISHED).to_numpy()
     latest = np.maximum.accumulate(np.where(there, np.arange(len(steps)), 0), axis=1)
     values[ended_well] = np.take_along_axis(values, latest, axis=1)[ended_well]
-    lost = {name: (~there & (group["outcome"] == how).to_numpy()[:, None]).sum(axis=0) for name, how in LOST.items()}
-    ordered = np.sort(values, axis=0)
-    shares = {"median": 0.5, "lower": 0.25, "upper": 0.75}
-    quantiles = {name: intervals.quantile(ordered, share) for name, share in shares.items()}
-    return pd.DataFrame({"step": steps, "n": len(group), **lost, **quantiles})
+    lost = {name: ~there & (group["outcome"] == how).to_numpy()[:, None] for name, how in LOST.items()}
+    # What finished runs did not record is not known, and not infinite.
+    cells = [
+        runs
+        for runs in group.groupby(CELL, sort=False).indices.values()
+        if there[runs].any() or not ended_well[runs].any()
+    ]
+    ordered = [np.sort(values[runs], axis=0) for runs in cells]
+    columns = {
+        "n": [np.full(len(steps), len(runs)) for runs in cells],
+        **{name: [of_runs[runs].sum(axis=0) for runs in cells] for name, of_runs in lost.items()},
+        **{name: [intervals.quantile(one, share) for one in ordered] for name, share in SHARES.items()},
+    }
+    alike = group.iloc[[runs[0] for runs in cells for _ in steps]][[*CELL, "steps_per_epoch"]]
+    told = {name: np.ravel(of_cells) for name, of_cells in columns.items()}
+    return alike.reset_index(drop=True).assign(step=np.tile(steps, len(cells)), **told)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -133,11 +134,12 @@ def font() -> float:
 def save(figure: Figure, svg: Path) -> None:
     """Write the figure as SVG, which turns dark with its page, and beside it as PDF; the same bytes every time.
 
-    Panels are laid out once, for both: in a figure of many panels that takes longer than to draw them.
+    Panels are laid out once, for both, and without the drawing by which `savefig` would have them laid out: in a figure
+    of many panels each takes seconds.
     """
     pdf, text = io.BytesIO(), io.BytesIO()
+    lay_out(figure)
     figure.savefig(pdf, format="pdf", metadata=NO_DATES)
-    figure.set_layout_engine("none")
     FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     write_whole(svg.with_suffix(".pdf"), pdf.getvalue())
     write_whole(svg, darkens(text.getvalue().decode()).encode())
@@ -146,8 +148,8 @@ def save(figure: Figure, svg: Path) -> None:
 def save_for_print(figure: Figure, file: Path, pgf: bool = False) -> None:
     """Write the figure as PDF and as PNG, on white, and if wanted as PGF; the same bytes every time."""
     pdf, png, text = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    lay_out(figure)
     figure.savefig(pdf, format="pdf", metadata=NO_DATES)
-    figure.set_layout_engine("none")
     figure.savefig(png, format="png", dpi=DOTS, facecolor="white", metadata={"Software": None})
     write_whole(file.with_suffix(".pdf"), pdf.getvalue())
     write_whole(file.with_suffix(".png"), png.getvalue())
@@ -155,6 +157,16 @@ def save_for_print(figure: Figure, file: Path, pgf: bool = False) -> None:
         with matplotlib.rc_context({"pgf.texsystem": "xelatex", "pgf.rcfonts": False}):
             figure.savefig(text, format="pgf", backend="pgf")
         write_whole(file.with_suffix(".pgf"), text.getvalue())
+
+
+def lay_out(figure: Figure) -> None:
+    """Give all panels their places for good, as text is measured in a PDF, which sets the figure to 72 dots an inch."""
+    dpi = figure.dpi
+    FigureCanvasPdf(figure)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set(dpi=dpi, layout_engine="none")
 
 
 def darkens(text: str) -> str:

@@ -273,6 +273,10 @@ def test_applied_rates_are_marks_alone_and_no_two_batch_sizes_look_alike(drawing
         assert {line.get_linestyle() for line in axis.get_lines()} == {"None"}
 
 
+ROWS_OF_SIX = {"convergence": 3, "gradients": 3, "learning_rates": 6, "batch_sizes": 1}
+"""How many rows there would be of six optimizers, at three batch sizes."""
+
+
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory):
     """Every figure of an experiment with twelve optimizers and six schedules, drawn without a warning."""
@@ -290,7 +294,8 @@ def crowd(tmp_path_factory):
     with style.applied(), warnings.catch_warnings():
         warnings.simplefilter("error")
         made = {}
-        for name, problem in (("profile", None), ("arrivals", "linear"), ("budgets", "linear"), ("scaling", "linear")):
+        for name in ("profile", "arrivals", "budgets", "scaling", *ROWS_OF_SIX):
+            problem = None if name == "profile" else "linear"
             made[name] = DRAW[name](results / "tables", experiment, problem)
             write(name, problem, made[name], results / "figures")
     return made
@@ -307,7 +312,36 @@ def test_no_panel_has_lines_of_more_than_six_of_twelve_optimizers(crowd, name):
     assert counted.count(6) == len(axes)
 
 
-@pytest.mark.parametrize("name", ["profile", "arrivals", "budgets", "scaling"])
+@pytest.mark.parametrize("name", ROWS_OF_SIX)
+def test_twelve_optimizers_take_turns_in_rows_of_six(crowd, name):
+    """Told by their colours and marks; beneath learning rates stand shares, whose lines have no marks."""
+    figure = crowd[name].figure
+    lines = list(style.lines(f"optimizer_with_a_long_name_{k}" for k in range(12)).values())
+    sixes = [{(line.colour, line.marker) for line in six} for six in (lines[:6], lines[6:])]
+    columns = len(figure.axes) // (2 * ROWS_OF_SIX[name])
+    rows = [figure.axes[first : first + columns] for first in range(0, len(figure.axes), columns)]
+    if name == "learning_rates":
+        assert all(len(axis.get_lines()) == 6 for row in rows[1::2] for axis in row)
+        rows = rows[::2]
+    for place, row in enumerate(rows):
+        for axis in row:
+            marked = [line for line in axis.get_lines() if line.get_marker() in style.MARKERS]
+            assert len(marked) == 6
+            assert {(line.get_color(), line.get_marker()) for line in marked} == sixes[place % 2]
+
+
+def test_a_row_of_six_shows_its_own_optimizers_at_its_own_batch_size(crowd):
+    figure, data = crowd["convergence"].figure, crowd["convergence"].data
+    for place, axis in enumerate(figure.axes):
+        row, column = divmod(place, 6)
+        cells = data[(data["batch_size"] == (1, 3, 6)[row // 2]) & (data["schedule"] == f"schedule_{column}")]
+        for line, k in zip(axis.get_lines(), range(6 * (row % 2), 6 * (row % 2) + 6), strict=True):
+            wanted = cells[cells["optimizer"] == f"optimizer_with_a_long_name_{k}"]
+            assert list(line.get_xdata()) == wanted["step"].tolist()
+            assert list(line.get_ydata()) == pytest.approx(wanted["median"].tolist())
+
+
+@pytest.mark.parametrize("name", ["profile", "arrivals", "budgets", "scaling", *ROWS_OF_SIX])
 def test_no_word_is_cut_off_however_long_the_names_are(crowd, name):
     figure = crowd[name].figure
     inside = figure.bbox.padded(1)

@@ -1,6 +1,7 @@
 """Draw one figure wherever there is one, as SVG and PDF, with its data and a description beside it."""
 
 import argparse
+import gc
 import json
 import math
 from collections.abc import Callable
@@ -123,11 +124,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the folder of the figures")
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
+    # A figure is a web of objects that lives to its end: to look through it for garbage takes a fifth of the time.
+    gc.disable()
     with style.applied():
         for problem in (None, *experiment.problems):
             if arguments.name in figures_of(experiment, problem):
                 drawing = DRAW[arguments.name](arguments.tables, experiment, problem)
                 write(arguments.name, problem, drawing, arguments.output)
+                gc.collect()
 
 
 if __name__ == "__main__":

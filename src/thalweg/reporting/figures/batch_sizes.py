@@ -1,5 +1,6 @@
-"""What the batch size does to what runs are compared by: a panel for each schedule, a line for each optimizer."""
+"""What the batch size does to what runs are compared by: panels for each schedule, a line for each optimizer."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,12 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), cells["batch_size"])
     styles = style.lines(experiment.optimizers)
     limits = panels.positive_limits(cells[columns[-3:]].to_numpy())
-    offsets = np.linspace(-0.22, 0.22, len(styles)) if len(styles) > 1 else np.zeros(1)
-    figure, axes = panels.grid(1, len(schedules), 2.3)
-    for axis, schedule in zip(axes[0], schedules, strict=True):
-        for offset, (optimizer, line) in zip(offsets, styles.items(), strict=True):
+    parts = panels.sixes(styles)
+    figure, axes = panels.grid(len(parts), len(schedules), 2.3)
+    for axis, (names, schedule) in zip(axes.flat, product(parts, schedules), strict=True):
+        offsets = np.linspace(-0.22, 0.22, len(names)) if len(names) > 1 else np.zeros(1)
+        for offset, optimizer in zip(offsets, names, strict=True):
+            line = styles[optimizer]
             rows = cells[(cells["schedule"] == schedule) & (cells["optimizer"] == optimizer)].sort_values("batch_size")
             if rows.empty:
                 continue

@@ -1,4 +1,4 @@
-"""How runs go: the loss along the run, a panel for each schedule and batch size, a line for each optimizer."""
+"""How runs go: the loss along the run, panels for each schedule and batch size, a line for each optimizer."""
 
 from pathlib import Path
 
@@ -20,17 +20,19 @@ def draw(
     batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), curves["batch_size"])
     styles = style.lines(experiment.optimizers)
     limits = panels.positive_limits(curves[["median", "lower"]].to_numpy())
-    figure, axes = panels.grid(len(batch_sizes), len(schedules), 1.75)
+    rows = [size for size in batch_sizes for _ in panels.sixes(styles)]
+    figure, axes = panels.grid(len(rows), len(schedules), 1.75)
+    shown = panels.thinned(curves, CELL)
     # First of all, or every band would have the limits of all panels found anew.
     panels.logarithmic(axes[0, 0], "y", limits)
-    shown = panels.thinned(curves, CELL)
-    for (batch_size, schedule), panel in shown.groupby(["batch_size", "schedule"]):
-        axis = axes[batch_sizes.index(batch_size), schedules.index(schedule)]
+    six = panels.six_of(shown["optimizer"], styles)
+    for (batch_size, schedule, part), panel in shown.groupby(["batch_size", "schedule", six]):
+        axis = axes[rows.index(batch_size) + part, schedules.index(schedule)]
         panels.spreads(axis, panel, against, styles, limits)
         panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
     panels.along(axes[0, 0], shown[against])
     panels.name_columns(axes, schedules)
-    for row, batch_size in zip(axes, batch_sizes, strict=True):
+    for row, batch_size in zip(axes, rows, strict=True):
         panels.name_row(row, f"batch size {batch_size}")
     panels.name_axes(axes, panels.ALONG[against], f"{split} loss")
     panels.legend(figure, styles, "middle half of seeds")

@@ -1,4 +1,4 @@
-"""What drives runs: gradients and their noise along the run, a row for each batch size, a line for each optimizer."""
+"""What drives runs: gradients and their noise along the run, rows for each batch size, a line for each optimizer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,14 +43,15 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
     recorded = without_still(recorded, panels.read(tables, "schedules", problem))
     batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), recorded["batch_size"])
     styles = style.lines(experiment.optimizers)
-    figure, axes = panels.grid(len(batch_sizes), len(quantities), 1.75, sharey="col")
+    rows = [(size, part) for size in batch_sizes for part in panels.sixes(styles)]
+    figure, axes = panels.grid(len(rows), len(quantities), 1.75, sharey="col")
     shown = panels.thinned(recorded, [*CELL, "quantity"])
     for column, quantity in enumerate(quantities):
         of_quantity = shown[shown["quantity"] == quantity]
         limits = panels.positive_limits(of_quantity[["median", "lower"]].to_numpy())
         panels.logarithmic(axes[0, column], "y", limits)
-        for axis, batch_size in zip(axes[:, column], batch_sizes, strict=True):
-            panel = of_quantity[of_quantity["batch_size"] == batch_size]
+        for axis, (batch_size, names) in zip(axes[:, column], rows, strict=True):
+            panel = of_quantity[(of_quantity["batch_size"] == batch_size) & of_quantity["optimizer"].isin(names)]
             panels.spreads(axis, panel, "step", styles, limits)
             if quantity in FALLING:
                 panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
@@ -58,7 +59,7 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
                 axis.axhline(batch_size, **BATCH_SIZE)
     panels.along(axes[0, 0], shown["step"])
     panels.name_columns(axes, [TITLES[quantity] for quantity in quantities])
-    for row, batch_size in zip(axes, batch_sizes, strict=True):
+    for row, (batch_size, _) in zip(axes, rows, strict=True):
         panels.name_row(row, f"batch size {batch_size}")
     panels.name_axes(axes, panels.ALONG["step"])
     scale = "gradient_noise_scale" in quantities

@@ -34,9 +34,21 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     limits = panels.positive_limits(rates[["median", "lower"]].to_numpy())
     if len(start):
         limits = limits[0], min(limits[1], 10 * float(start["median"].median()))
-    figure, axes = panels.grid(len(batch_sizes), len(schedules), 2.2, stacked=(3.2, 1), sharey=False)
-    for (batch_size, schedule), panel in rates.groupby(["batch_size", "schedule"]):
-        place = 2 * batch_sizes.index(batch_size), schedules.index(schedule)
+    rows = [size for size in batch_sizes for _ in panels.sixes(styles)]
+    figure, axes = panels.grid(len(rows), len(schedules), 2.2, stacked=(3.2, 1), sharey=False)
+    tried = [trial.learning_rate for one in experiment.optimizers.values() for trial in trials(one)]
+    # First of all, or every stroke would have the limits of all panels found anew.
+    axes[0, 0].set_xscale("log")
+    axes[0, 0].xaxis.set_major_formatter(panels.power)
+    axes[0, 0].update_datalim([(min(tried), 1), (max(tried), 1)], updatey=False)
+    axes[0, 0].autoscale_view(scaley=False)
+    for axis in axes.flat:
+        axis.set_autoscalex_on(False)
+    for axis in axes[::2].flat:
+        panels.logarithmic(axis, "y", limits)
+    six = panels.six_of(rates["optimizer"], styles)
+    for (batch_size, schedule, part), panel in rates.groupby(["batch_size", "schedule", six]):
+        place = 2 * (rows.index(batch_size) + part), schedules.index(schedule)
         loss, share = axes[place], axes[place[0] + 1, place[1]]
         medians = panel.assign(median=panels.drawable(panel["median"], limits))
         for optimizer, line in panel.groupby("optimizer", sort=False):
@@ -54,15 +66,12 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         joined = medians[medians["optimizer"].isin(gridded)]
         panels.lines(loss, joined, "learning_rate", "median", styles)
         panels.lines(share, joined, "learning_rate", "lost_share", styles)
-        loss.set_xscale("log")
-        loss.xaxis.set_major_formatter(panels.power)
-        panels.logarithmic(loss, "y", limits)
         share.set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
     for axis in axes.flat:
         axis.tick_params(labelleft=panels.is_first(axis))
     panels.name_columns(axes[::2], schedules)
     lost = "diverged,\nout of time" if rates["out_of_time"].any() else "diverged"
-    for row, batch_size in enumerate(batch_sizes):
+    for row, batch_size in enumerate(rows):
         panels.name_row(axes[2 * row], f"batch size {batch_size}")
     panels.name_axes(axes, "peak learning rate")
     for axis in filter(panels.is_first, axes[::2].flat):
@@ -71,7 +80,6 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         axis.set_ylabel(lost, fontsize=style.small())
     panels.legend(figure, styles, points=styles.keys() - gridded)
     best = rates[rates["chosen"]]
-    tried = [trial.learning_rate for one in experiment.optimizers.values() for trial in trials(one)]
     facts = {
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,6 +146,11 @@ def sixes(names: Collection[str]) -> list[list[str]]:
     """The names in parts of six at most: no more lines of a panel can be told apart."""
     listed = list(names)
     return [listed[first : first + 6] for first in range(0, len(listed), 6)]
+
+
+def six_of(optimizers: pd.Series, names: Iterable[str]) -> pd.Series:
+    """Which of these parts each optimizer is in, counted from 0."""
+    return optimizers.map({name: place // 6 for place, name in enumerate(names)}).rename("six")
 
 
 def head(axes: Sequence[Axes], titles: Sequence[str], notes: Sequence[Sequence[str]]) -> None:
@@ -310,21 +315,22 @@ def thinned(rows: pd.DataFrame, line: Sequence[str]) -> pd.DataFrame:
 
 def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line], limits: tuple[float, float]) -> None:
     """The median of each optimizer as a line with a mark at its end, and a band from `lower` to `upper`."""
+    # Or the limits of all panels would be found anew for every line; `along` gives them.
+    axis.set_autoscalex_on(False)
     for optimizer, line in rows.groupby("optimizer", sort=False):
         lower, upper = (line[end].clip(*limits) for end in ("lower", "upper"))
         axis.fill_between(line[x], lower, upper, color=styles[optimizer].colour, alpha=0.16, linewidth=0)
     medians = rows.assign(median=drawable(rows["median"], limits)).dropna(subset="median")
     if len(medians):
+        names = list(dict.fromkeys(medians["optimizer"]))
         # A median that is lost once stays lost, so that no line has a gap.
         sns.lineplot(
             medians,
             x=x,
             y="median",
             hue="optimizer",
-            style="optimizer",
+            hue_order=names,
             palette={name: line.colour for name, line in styles.items()},
-            dashes={name: line.dash for name, line in styles.items()},
-            markers={name: line.marker for name, line in styles.items()},
             markevery=[-1],
             markeredgewidth=0,
             clip_on=False,
@@ -334,6 +340,9 @@ def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line
             ax=axis,
         )
         axis.set(xlabel="", ylabel="")
+        # With `style`, seaborn would look for lines of each optimizer in the style of every other one.
+        for name, drawn in zip(names, axis.get_lines()[-len(names) :], strict=True):
+            drawn.set(linestyle=styles[name].linestyle, marker=styles[name].marker)
 
 
 def along(axis: Axes, values: pd.Series) -> None:
@@ -347,7 +356,7 @@ def along(axis: Axes, values: pd.Series) -> None:
         axis.set_xscale("symlog", linthresh=first, linscale=0.5)
         axis.set_xticks([0, *(10.0**decade for decade in decades)])
         axis.xaxis.set_major_formatter(power)
-        axis.set_xlim(0)
+        axis.set_xlim(0, last + 0.05 * last)
 
 
 def all_lost(rows: pd.DataFrame) -> dict[str, int]:
