@@ -131,7 +131,6 @@ def main() -> None:
             if arguments.name in figures_of(experiment, problem):
                 drawing = DRAW[arguments.name](arguments.tables, experiment, problem)
                 write(arguments.name, problem, drawing, arguments.output)
-                gc.collect()
 
 
 if __name__ == "__main__":
