@@ -17,6 +17,8 @@ from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
 
+# Before xdist itself, which reads the marks in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In several processes, as `make test` has it, a file's tests stay together, and all that look at reports: what
     they share takes longer to be made up than they take."""
