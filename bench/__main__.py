@@ -75,7 +75,7 @@ def tables_of_runs() -> None:
 
 
 def report_of_cells() -> None:
-    print("report of 1,500 cells of 10 seeds, from their tables to its index (once)", flush=True)
+    print("report of 1,500 cells of 10 seeds, from their runs to its index (once)", flush=True)
     with workspace.workspace(report.experiment()) as root:
         report.make_up(root)
         cost = report.build(root, cores=2)

@@ -53,5 +53,5 @@ def run(root: Path, *command: str) -> None:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")
 
 
-def snakemake(root: Path, cores: int, *targets: str) -> None:
-    run(root, "snakemake", "--cores", str(cores), *targets, "--config", f"experiment={NAME}")
+def snakemake(root: Path, cores: int, *targets: str, config: tuple[str, ...] = ()) -> None:
+    run(root, "snakemake", "--cores", str(cores), *targets, "--config", f"experiment={NAME}", *config)

@@ -267,7 +267,7 @@ def test_changed_data_train_again_and_a_changed_description_is_told(finished):
 def test_a_figure_is_drawn_again_by_the_command_beneath_it(finished):
     report = finished.results / "tiny/report"
     page = (report / "problems/linear.html").read_text()
-    command = re.search(r"snakemake --cores 1 (--forcerun figure_convergence) --config experiment=tiny", page)[1]
+    command = re.search(r"snakemake --cores 1 (--forcerun figures_linear) --config experiment=tiny", page)[1]
     before, drawn = finished.content(), (report / "figures/linear/convergence.svg").stat().st_mtime_ns
     printed = finished.run(*command.split(), cores=1)
     assert "0 runs trained, 0 found in the store" in printed

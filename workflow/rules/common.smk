@@ -42,16 +42,11 @@ def shard(stage):
     return {name: f"{folder}/{name}.parquet" for name in SHARDS}
 
 
-def figure_files(figure):
-    """The files of a figure: one job draws it for the whole experiment and for every problem that has it."""
-    folders = [
-        f"{problem}/" if problem else ""
-        for problem in (None, *EXPERIMENT.problems)
-        if figure in figures_of(EXPERIMENT, problem)
-    ]
+def figure_files(problem):
+    """The files of a problem's figures, or with None of those of the whole experiment: one job draws them all."""
     return expand(
-        f"{RESULTS}/report/figures/{{folder}}{figure}.{{form}}",
-        folder=folders,
+        str(Path(RESULTS, "report", "figures", problem or "", "{figure}.{form}")),
+        figure=figures_of(EXPERIMENT, problem),
         form=["svg", "pdf", "csv", "json"],
     )
 

@@ -3,7 +3,6 @@
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
 from thalweg.grid import certificate
 from thalweg.reporting import FILES, PAGES, PROVENANCE, SUMMARY
-from thalweg.reporting.figures import NAMES
 
 # All that training leaves. A report of what is there cannot name it as inputs, for what is not there would be made.
 TRAINED = (
@@ -31,7 +30,11 @@ WHAT_IS_THERE = [
     if INCOMPLETE
 ]
 
-FIGURES = {figure: files for figure in NAMES if (files := figure_files(figure))}
+FIGURES = {
+    problem: files
+    for problem in (None, *EXPERIMENT.problems)
+    if (files := figure_files(problem))
+}
 
 
 rule tables:
@@ -77,11 +80,11 @@ rule tables:
         f"{RECORDED}"
 
 
-for figure, files in FIGURES.items():
+for problem, files in FIGURES.items():
 
     rule:
         name:
-            f"figure_{figure}"
+            f"figures_{problem}" if problem else "figures"
         input:
             rules.tables.output,
             experiment=ancient(EXPERIMENT_FILE),
@@ -90,9 +93,11 @@ for figure, files in FIGURES.items():
                 shown_by_snakemake(file, "figure") if file.endswith(".svg") else file
                 for file in files
             ],
-            record=record(f"figures/{figure}"),
+            record=record(f"figures/{problem}" if problem else "figures"),
         log:
-            f"{RESULTS}/logs/figures/{figure}.log",
+            f"{RESULTS}/logs/figures/{problem}.log"
+            if problem
+            else f"{RESULTS}/logs/figures.log",
         conda:
             "../../environment.yml"
         params:
@@ -104,10 +109,10 @@ for figure, files in FIGURES.items():
                     PARTS["schedules"],
                 ]
             ),
-            figure=figure,
+            problem=f"--problem {problem}" if problem else "",
             results=lambda w: RESULTS,
         shell:
-            "python -m thalweg.reporting.figures {params.figure} --experiment {input.experiment:q}"
+            "python -m thalweg.reporting.figures {params.problem} --experiment {input.experiment:q}"
             " --tables {params.results}/tables --output {params.results}/report/figures"
             + RECORDED
 

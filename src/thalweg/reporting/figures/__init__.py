@@ -1,4 +1,4 @@
-"""The figures, one module each; `python -m thalweg.reporting.figures NAME` draws one wherever there is one."""
+"""The figures, one module each; `python -m thalweg.reporting.figures` draws all of a problem, or over all problems."""
 
 from thalweg.grid.claims import Claim, Range
 from thalweg.grid.experiment import Experiment

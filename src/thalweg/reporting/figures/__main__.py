@@ -1,4 +1,5 @@
-"""Draw one figure wherever there is one, as SVG and PDF, with its data and a description beside it."""
+"""Draw the figures of a problem, or of an experiment as a whole, as SVG and PDF, each with its data and a description
+beside it: in one process, since to load the libraries takes longer than to draw a figure."""
 
 import argparse
 import gc
@@ -15,7 +16,6 @@ from matplotlib.figure import Figure
 from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import style, templates
 from thalweg.reporting.figures import (
-    NAMES,
     arrivals,
     batch_sizes,
     budgets,
@@ -118,19 +118,18 @@ def write(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=NAMES)
     parser.add_argument("--experiment", type=Path, required=True)
     parser.add_argument("--tables", type=Path, required=True)
+    parser.add_argument("--problem", help="draw its figures, and not those of the experiment as a whole")
     parser.add_argument("--output", type=Path, required=True, help="the folder of the figures")
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
     # A figure is a web of objects that lives to its end: to look through it for garbage takes a fifth of the time.
     gc.disable()
     with style.applied():
-        for problem in (None, *experiment.problems):
-            if arguments.name in figures_of(experiment, problem):
-                drawing = DRAW[arguments.name](arguments.tables, experiment, problem)
-                write(arguments.name, problem, drawing, arguments.output)
+        for name in figures_of(experiment, arguments.problem):
+            drawing = DRAW[name](arguments.tables, experiment, arguments.problem)
+            write(name, arguments.problem, drawing, arguments.output)
 
 
 if __name__ == "__main__":
