@@ -17,15 +17,12 @@ from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
 
-# Before xdist itself, which reads the marks in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """In several processes, as `make test` has it, a file's tests stay together, and all that look at reports: what
     they share takes longer to be made up than they take."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            report = item.path.parent.name in ("browser", "reporting")
-            item.add_marker(pytest.mark.xdist_group("reports" if report else item.path.name))
+    if item.config.pluginmanager.hasplugin("xdist"):
+        report = item.path.parent.name in ("browser", "reporting")
+        item.add_marker(pytest.mark.xdist_group("reports" if report else item.path.name))
 
 
 @pytest.fixture(scope="session")
