@@ -37,7 +37,7 @@ verify: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) verify --config experiment=$(EXPERIMENT) sample=$(SAMPLE)
 
 test: $(INSTALLED) $(BROWSER)
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(INSTALLED)
 	$(BIN)/pytest -m soak

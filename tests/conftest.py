@@ -17,14 +17,6 @@ from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """In several processes, as `make test` has it, a file's tests stay together, and all that look at reports: what
-    they share takes longer to be made up than they take."""
-    if item.config.pluginmanager.hasplugin("xdist"):
-        report = item.path.parent.name in ("browser", "reporting")
-        item.add_marker(pytest.mark.xdist_group("reports" if report else item.path.name))
-
-
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The file of a small experiment, and its results folder with runs, checks and tables."""
