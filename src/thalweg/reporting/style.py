@@ -139,7 +139,7 @@ def save(figure: Figure, svg: Path) -> None:
     """
     pdf, text = io.BytesIO(), io.BytesIO()
     lay_out(figure)
-    figure.savefig(pdf, format="pdf", metadata=NO_DATES)
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata=NO_DATES)
     FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     write_whole(svg.with_suffix(".pdf"), pdf.getvalue())
     write_whole(svg, darkens(text.getvalue().decode()).encode())
@@ -149,7 +149,7 @@ def save_for_print(figure: Figure, file: Path, pgf: bool = False) -> None:
     """Write the figure as PDF and as PNG, on white, and if wanted as PGF; the same bytes every time."""
     pdf, png, text = io.BytesIO(), io.BytesIO(), io.BytesIO()
     lay_out(figure)
-    figure.savefig(pdf, format="pdf", metadata=NO_DATES)
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata=NO_DATES)
     figure.savefig(png, format="png", dpi=DOTS, facecolor="white", metadata={"Software": None})
     write_whole(file.with_suffix(".pdf"), pdf.getvalue())
     write_whole(file.with_suffix(".png"), png.getvalue())

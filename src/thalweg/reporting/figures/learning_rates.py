@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import NullLocator
+
 from thalweg.analysis.choose import TRIAL
 from thalweg.grid.experiment import Experiment
 from thalweg.grid.runs import trials
@@ -39,6 +41,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     tried = [trial.learning_rate for one in experiment.optimizers.values() for trial in trials(one)]
     # First of all, or every stroke would have the limits of all panels found anew.
     axes[0, 0].set_xscale("log")
+    axes[0, 0].xaxis.set_minor_locator(NullLocator())
     axes[0, 0].xaxis.set_major_formatter(panels.power)
     axes[0, 0].update_datalim([(min(tried), 1), (max(tried), 1)], updatey=False)
     axes[0, 0].autoscale_view(scaley=False)

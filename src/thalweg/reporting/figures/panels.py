@@ -86,6 +86,9 @@ def grid(
     axes = placed.reshape(rows, lines, parts, side_by_side).swapaxes(1, 2).reshape(rows * parts, lines * side_by_side)
     for axis in axes[:, columns:].flat:
         axis.remove()
+    # They end where ticks do, and to find out where would take most of the time of laying out.
+    for axis in axes[:, :columns].flat:
+        axis.spines[:].set_in_layout(False)
     return figure, axes[:, :columns]
 
 
@@ -323,6 +326,8 @@ def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line
     medians = rows.assign(median=drawable(rows["median"], limits)).dropna(subset="median")
     if len(medians):
         names = list(dict.fromkeys(medians["optimizer"]))
+        # Where there are labels already, seaborn does not look through all ticks for whether there should be.
+        axis.set(xlabel=" ", ylabel=" ")
         # A median that is lost once stays lost, so that no line has a gap.
         sns.lineplot(
             medians,
@@ -355,6 +360,7 @@ def along(axis: Axes, values: pd.Series) -> None:
     else:
         axis.set_xscale("symlog", linthresh=first, linscale=0.5)
         axis.set_xticks([0, *(10.0**decade for decade in decades)])
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(power)
         axis.set_xlim(0, last + 0.05 * last)
 
