@@ -6,9 +6,11 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from thalweg import launch
+from thalweg.grid import certificate
 from thalweg.grid.experiment import ExperimentError, find, load, with_claims
 from thalweg.grid.identity import digest, job_digest
 from thalweg.progress import Job
@@ -64,6 +66,12 @@ onstart:
         sys.exit(
             f"claims={CLAIMS}: is of judge alone; write snakemake … judge --config …"
         )
+    if (
+        "report" in asked
+        and UNPUBLISHED
+        and certificate.file_of(EXPERIMENT).exists()
+    ):
+        sys.exit(f"report: {UNPUBLISHED}")
     if "verify" in asked and UNPUBLISHED:
         sys.exit(f"verify: {UNPUBLISHED}")
     if SAMPLED and "verify" not in asked:
@@ -102,6 +110,15 @@ if workflow.is_main_process and not workflow.dryrun:
     try:
         for told in launch.set_aside_damaged(Path(RESULTS)):
             print(told, file=sys.stderr)
+        with suppress(OSError):
+            launch.bring_from_the_future(
+                [
+                    Path(EXPERIMENT_FILE),
+                    HERE / "Snakefile",
+                    HERE / "CITATION.cff",
+                    certificate.file_of(EXPERIMENT),
+                ]
+            )
     except RuntimeError as error:
         sys.exit(str(error))
 

@@ -5,6 +5,7 @@ import os
 import resource
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -134,10 +135,12 @@ def part_of_grid(experiment: Experiment, cell: str) -> dict[str, str]:
 def set_aside_damaged(results: Path) -> list[str]:
     """Move aside what is no longer as its job left it, which Snakemake would never notice, and name it.
 
-    The job's record goes too, so that the job runs again. Nothing is done where another launch holds the results, or
-    where there are none. Raises RuntimeError where they cannot be written.
+    The job's record goes too, so that the job runs again. What is whole is not left dated ahead of the clock. Nothing
+    is done where another launch holds the results, or where there are none. Raises RuntimeError where they cannot be
+    written.
     """
     told: list[str] = []
+    whole: set[Path] = set()
     if not results.is_dir():
         return told
     with _writing(results), suppress(Timeout), FileLock(lock_file(results), timeout=0):
@@ -154,7 +157,28 @@ def set_aside_damaged(results: Path) -> list[str]:
                 told.append(f"{file} is damaged; set aside as {aside}, and made again")
             if missing or damaged:
                 record.unlink(missing_ok=True)
+            else:
+                whole |= {record, *files}
+        bring_from_the_future(whole)
     return told
+
+
+def record_file(results: Path, job: progress.Job) -> Path:
+    """The record of what a training job left; without it, the next launch starts the job again."""
+    return results / "digests" / Path(*job).with_suffix(".sha256")
+
+
+def bring_from_the_future(files: Iterable[Path]) -> None:
+    """Date those files back to now, in their order, that were made before the clock was set back.
+
+    Snakemake would fail every job that has one of them as its input, and take it for newer than what replaces it.
+    """
+    now, dated = time.time_ns(), {file: file.stat().st_mtime_ns for file in files if file.is_file()}
+    ahead = sorted({moment for moment in dated.values() if moment > now}, reverse=True)
+    brought = {moment: now - place * 1_000_000 for place, moment in enumerate(ahead)}
+    for file, moment in dated.items():
+        if moment in brought:
+            os.utime(file, ns=(now, brought[moment]))
 
 
 def lock_file(results: Path) -> Path:

@@ -28,7 +28,7 @@ def holder(file: Path) -> str:
     """Who holds the lock, in words."""
     try:
         return "process {process} ({command}), since {since}".format(**json.loads(_card(file).read_text()))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"
 
 

@@ -280,8 +280,21 @@ def test_what_no_experiment_uses_is_listed_and_pruned_and_nothing_else(finished)
     assert "tiny: evaluation linear × sgd: no results yet" in refused.stderr
     assert len(finished.stored()) == RUNS + 2, "unfinished results could lose runs"
     shard.with_suffix(".hidden").rename(shard)
+    refused = gc("--prune", "--experiments", "elsewhere")
+    assert refused.returncode != 0
+    assert "results/tiny: its experiment file is not there" in refused.stderr
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-9])
+    refused = gc("--prune")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+    assert "results/tiny/runs/evaluation/linear/sgd/runs.parquet is damaged" in refused.stderr
+    shard.write_bytes(whole)
+    assert len(finished.stored()) == RUNS + 2
     file = store.run_file(folder, next(iter(used)))
     file.write_bytes(file.read_bytes()[:-1])
+    records = set(finished.results.glob("tiny/digests/**/*.sha256"))
     assert "1 damaged" in gc("--prune").stdout
+    (gone,) = records - set(finished.results.glob("tiny/digests/**/*.sha256"))
+    assert gone.parent.parent.name in ("tuning", "evaluation"), "the next launch trains the run again"
     del used[file.stem]
     assert finished.stored() == used

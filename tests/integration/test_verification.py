@@ -124,6 +124,10 @@ def test_what_cannot_be_published_or_verified_is_told_in_one_message(workspace):
     assert "sample=5: must be a share of the published runs, as in sample=5%" in printed
     printed = workspace.run(config=("sample=5%",), fails=True)
     assert "sample=: is of verify alone; write snakemake … verify --config …" in printed
+    file_of(workspace).write_text('{"experiment": "tiny"')
+    printed = workspace.run(fails=True)
+    assert "report: experiments/tiny.published.json is damaged: Expecting ',' delimiter" in printed
+    assert "[check" not in printed, "nothing is trained for a report that could not be made"
     assert "Traceback" not in printed
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 
 import pytest
 from filelock import FileLock, Timeout
@@ -38,6 +39,19 @@ def test_what_is_whole_is_left_alone(results):
     assert {name: content for name, content in files(results).items() if name != "launch.lock"} == before
     assert launch.set_aside_damaged(results / "nothing") == []
     assert not (results / "nothing").exists()
+
+
+def test_what_is_dated_ahead_of_the_clock_is_dated_back_in_its_order(results):
+    ahead = time.time_ns() + 10**18
+    places = ["checked.json", "tables/cells.csv", "report/cells/one.html"]
+    for place, name in enumerate(places):
+        os.utime(results / name, ns=(ahead, ahead + 10 * place))
+    as_it_was = (results / "report/a file.svg").stat().st_mtime_ns
+    before = time.time_ns()
+    assert launch.set_aside_damaged(results) == []
+    dates = [(results / name).stat().st_mtime_ns for name in places]
+    assert before - 10**7 < dates[0] < dates[1] < dates[2] <= time.time_ns()
+    assert (results / "report/a file.svg").stat().st_mtime_ns == as_it_was
 
 
 def test_the_command_that_ends_a_job_leaves_its_record_out_and_names_files_by_their_places(results):

@@ -41,7 +41,8 @@ rule publish:
         + TO_LOG
 
 
-# One job, for the reasons of `retrain`. What it trains lies in a folder of its own, which goes when the job ends.
+# One job, for the reasons of `retrain`. What it trains lies in a folder of its own, which goes when the job ends. The
+# page of an earlier one goes first, since it would be taken for the page of one that fails.
 rule verify:
     log:
         f"{RESULTS}/logs/verify.log",
@@ -59,7 +60,7 @@ rule verify:
             1, threads // max(grid.threads for grid in EXPERIMENT.problems.values())
         ),
     shell:
-        "again=$(mktemp -d); trap 'rm -rf $again' EXIT;"
+        "rm -rf {params.output:q}; again=$(mktemp -d); trap 'rm -rf $again' EXIT;"
         " (printf '%s\\n' {params.problems:q} | xargs -r -P {params.at_once} -I PROBLEM"
         " python -m thalweg.training.check --experiment {params.experiment:q} --problem PROBLEM --results $again"
         " && printf '%s\\n' {params.pairs:q} | xargs -r -P {params.at_once} -L 1"

@@ -18,7 +18,6 @@ without loss, 6,462 runs take 190 kB. Nothing in it was measured by a clock.
 Trials and seeds are not repeated with each run: lists are in the order of the configuration's.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any, NamedTuple
 
 from thalweg.grid.experiment import Experiment, ExperimentError
 from thalweg.grid.identity import class_source, computing, digest, source_digest
+from thalweg.grid.published import read as read_published
 from thalweg.grid.runs import Cell, Run, Trial, trials
 
 Certificate = dict[str, Any]
@@ -62,12 +62,18 @@ def read(experiment: Experiment) -> Certificate:
     """What the experiment has published. Raises ExperimentError where that is nothing, or cannot be read."""
     file = file_of(experiment)
     try:
-        content: Certificate = json.loads(file.read_bytes())
+        content: Certificate = read_published(file.read_bytes())
         settings(content)
+        if content["experiment"] != experiment.name:
+            raise ValueError(f"it is of the experiment {content['experiment']}")
     except FileNotFoundError:
         raise ExperimentError(f"{file} does not exist: nothing of {experiment.name} is published") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ExperimentError(f"{file} is damaged ({type(error).__name__}: {error})") from None
+    except OSError as error:
+        raise ExperimentError(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise ExperimentError(
+            f"{file} is damaged: {error}. Take it from the repository again, or remove it and publish anew"
+        ) from None
     return content
 
 
@@ -158,7 +164,7 @@ def flat(content: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 def settings(published: Certificate) -> dict[Setting, dict[str, Any]]:
     """All that was published of runs: each setting with the digests and the numbers of its seeds, by name.
 
-    Raises ValueError where these are not as many as its seeds.
+    Raises ValueError where these are not as many as its seeds, or no trial of the optimizer's was chosen.
     """
     configured = published["configuration"]
     seeds = {stage: tuple(those) for stage, those in configured["seeds"].items()}
@@ -170,6 +176,8 @@ def settings(published: Certificate) -> dict[Setting, dict[str, Any]]:
         by_trial = zip(tried, transposed(content["tuning"]), strict=True)
         found |= {Setting("tuning", "", cell, trial, seeds["tuning"]): one for trial, one in by_trial}
         chosen = trial_of(content["chosen"])
+        if chosen not in tried:
+            raise ValueError(f"cells.{name}.chosen: is none of the trials of {optimizer}")
         found[Setting("evaluation", "", cell, chosen, seeds["evaluation"])] = content["evaluation"]
     for name, content in published["reproductions"].items():
         one = configured["reproductions"][name]

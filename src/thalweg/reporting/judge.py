@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from pyarrow import ArrowInvalid
 
 from thalweg.analysis import tables
 from thalweg.grid.experiment import Experiment, with_claims
@@ -28,7 +29,7 @@ def main() -> None:
     experiment = with_claims(arguments.experiment, arguments.claims)
     try:
         found = verdicts(experiment, arguments.results)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ArrowInvalid) as error:
         sys.exit(f"{error}; train it by snakemake --cores N --config experiment={experiment.name}")
     output = arguments.results / "judged" / f"{arguments.claims.stem}.csv"
     write_whole(output, found.to_csv(index=False, lineterminator="\n").encode())

@@ -6,7 +6,9 @@ date whenever another experiment ends. The Snakefile writes it at the end of eac
 
 import argparse
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 from thalweg.reporting import SUMMARY, templates
 from thalweg.store import write_whole
@@ -15,9 +17,24 @@ from thalweg.store import write_whole
 def write(folder: Path) -> None:
     """Write index.html and its stylesheet into `folder` (results/), from results/*/report/summary.json."""
     files = sorted(folder.glob(f"*/report/{SUMMARY}"))
-    reports = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    reports = [report for file in files if (report := _summary(file))]
     write_whole(folder / "index.html", templates.render("overview.html", reports=reports).encode())
     write_whole(folder / "style.css", (templates.FOLDER / "style.css").read_bytes())
+
+
+def _summary(file: Path) -> dict[str, Any] | None:
+    """What a report says of itself. One that is damaged is named and left out: its own experiment makes it again."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_bytes())
+        return found
+    except ValueError:
+        name = file.parent.parent.name
+        print(
+            f"{file} is damaged, so that the index leaves {name} out; make it again by "
+            f"snakemake --cores N --config experiment={name}",
+            file=sys.stderr,
+        )
+        return None
 
 
 def main() -> None:

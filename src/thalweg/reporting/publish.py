@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+from json import JSONDecodeError
 from pathlib import Path
 
 import pandas as pd
+from pyarrow import ArrowInvalid
 
 from thalweg.analysis import certificate
 from thalweg.grid.certificate import file_of
@@ -22,9 +24,10 @@ def main() -> None:
         runs, environments = (pd.read_parquet(tables / f"{name}.parquet") for name in ("runs", "provenance"))
         certificate.refuse(experiment, arguments.results, runs, environments)
         content = certificate.certify(experiment, arguments.results, runs, environments)
-    except FileNotFoundError:
+    except (FileNotFoundError, ArrowInvalid, JSONDecodeError) as error:
+        why = "" if isinstance(error, FileNotFoundError) else f" ({error})"
         sys.exit(
-            f"{arguments.results} has no tables to publish; make them by snakemake --cores N --config "
+            f"{arguments.results} has no tables to publish{why}; make them by snakemake --cores N --config "
             f"experiment={experiment.name}"
         )
     except certificate.UnpublishableError as error:

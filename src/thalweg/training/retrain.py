@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyarrow import ArrowInvalid
+
 from thalweg import store
 from thalweg.grid.certificate import ABSENT, differing, same
 from thalweg.grid.experiment import Experiment, load
@@ -70,7 +72,7 @@ def main() -> None:
     try:
         digests = held(results, problem, optimizer)
         check = json.loads(store.check_file(results, problem).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ArrowInvalid, json.JSONDecodeError):
         sys.exit(
             f"{results} has no evaluation runs of {problem} × {optimizer} to compare with; make them by "
             f"snakemake --cores N --config experiment={experiment.name}"

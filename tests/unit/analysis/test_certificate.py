@@ -1,9 +1,11 @@
 """What is published of results, and what is found of results that are not those."""
 
 import copy
+import functools
 import json
 import math
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 
 from thalweg.analysis import certificate, histories
 from thalweg.grid import certificate as grid
+from thalweg.grid import published as reading
 from thalweg.grid.experiment import load
 from thalweg.grid.runs import Cell, Trial, declared
 
@@ -188,6 +191,63 @@ def test_another_chosen_rate_is_found_without_any_run(small_made, published):
     right, chosen["learning_rate"] = dict(chosen), other
     found = compared(published, small_made, of=[])
     assert found.inconsistent == [(f"{CELL}.chosen", {"learning_rate": other}, right)]
+
+
+def places(content, place=()):
+    """The place of everything in nested content, of a list the first entry."""
+    keys = content if isinstance(content, dict) else range(len(content[:1])) if isinstance(content, list) else ()
+    for key in keys:
+        yield (*place, key)
+        yield from places(content[key], (*place, key))
+
+
+DAMAGED = ("gone", None, True, -1, 1e300, math.nan, 10**400, "", "abc", [], [None], ["x"], {}, {"x": 1})
+
+
+def test_whatever_is_damaged_is_refused_or_has_the_form_of_what_stood_there(small, published):
+    """A value of the same form is found by comparing it, and so is all that is changed of the configuration."""
+    experiment, passed = load(small[0]), 0
+    damages = [(place, damage) for place in places(published) for damage in DAMAGED]
+    for (*section, key), damage in random.Random(1).sample(damages, 400):
+        damaged = copy.deepcopy(published)
+        inside = functools.reduce(lambda content, name: content[name], section, damaged)
+        before = inside.pop(key) if damage == "gone" else inside[key]
+        if damage != "gone":
+            inside[key] = damage
+        try:
+            content = reading.read(json.dumps(damaged).encode())
+            grid.settings(content)
+        except ValueError:
+            continue
+        passed += 1
+        if section[:1] == ["configuration"]:
+            assert damaged == published or grid.changed(content, experiment)
+        elif damage is not None and "commits" not in (key, *section):
+            assert damage != "gone" and isinstance(damage, type(before) | int), (section, key, damage)
+    assert passed > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Expecting value"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[]", "valid dictionary"),
+        ('{"experiment": "a", "experiment": "b"}', "experiment is there twice"),
+        ('{"experiment": NaN}', "NaN is no number"),
+        ("9" * 5000, "5000 digits"),
+        ('{"experiment": "a"}', "commits: Field required"),
+    ],
+)
+def test_what_is_no_published_file_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        reading.read(text.encode())
+
+
+def test_a_cell_that_is_left_out_is_missed(published):
+    del published["cells"][CELL]
+    with pytest.raises(ValueError, match=f"cells: {CELL} is missing"):
+        reading.read(json.dumps(published).encode())
 
 
 def test_one_digit_of_a_published_digest_is_found(small_made, published):

@@ -654,6 +654,15 @@ def test_the_overview_leads_to_every_report_and_counts_its_runs(experiments, sma
         assert f"{(runs['outcome'] == 'diverged').sum():,} diverged" in row[5]
 
 
+def test_the_overview_names_and_leaves_out_a_report_whose_summary_is_damaged(experiments, capsys):
+    (experiments / "small/report/summary.json").write_text("")
+    overview.write(experiments)
+    page = Page((experiments / "index.html").read_text(encoding="utf-8"))
+    links = {one["href"] for one in page.all("a")}
+    assert "wide/report/index.html" in links and "small/report/index.html" not in links
+    assert "small/report/summary.json is damaged" in capsys.readouterr().err
+
+
 def test_the_overview_depends_on_the_reports_alone(experiments):
     before = (experiments / "index.html").read_bytes()
     command = [sys.executable, "-m", "thalweg.reporting.overview", "--results", experiments]
