@@ -14,6 +14,7 @@ import os
 import re
 from pathlib import Path
 
+import claimed
 import derived
 import figure_words
 import numpy as np
@@ -937,101 +938,29 @@ def test_a_page_with_another_number_is_found_out(made, place):
 
 # Claims, of which the experiments above have none.
 
-CLAIMS = """
-claims:
-  of_one_cell:
-    says: Adam ends lower
-    compare: {optimizer: adam, with: sgd, problem: linear, schedule: constant, batch_size: 6}
-    measure: final train loss
-    expect: lower
-    smallest_effect: 1 %
-  of_two_batch_sizes:
-    says: the cosine is better
-    compare: {schedule: cosine, with: constant, problem: linear, optimizer: sgd}
-    measure: best validation loss
-    expect: lower
-    smallest_effect: 5 %
-  of_a_share:
-    says: Adam is more accurate
-    compare: {optimizer: adam, with: sgd, problem: digits_cnn, schedule: cosine}
-    measure: final test accuracy
-    expect: higher
-    smallest_effect: 0.5 points
-  of_steps:
-    says: Adam is there in half of the steps
-    compare: {optimizer: adam, with: sgd, problem: linear, schedule: cosine, batch_size: 1}
-    measure: steps to validation loss <= 0.1
-    expect: lower
-    smallest_effect: 50 %
-  of_a_prediction:
-    says: the prediction is close to 19
-    of: {reproduction: snippet_1}
-    measure: prediction at x = 10
-    expect: within 0.5 of 19
-"""
-
-
-def effects(results):
-    """For each claim its effects, one a seed, as the page of claims says that they are found."""
-
-    def by_seed(key, value):
-        return {run.seed: value(run) for run in results.cells[key]["runs"].itertuples()}
-
-    def steps(run):
-        history = results.histories[run.run]
-        return min(history.loc[history["validation_loss"] <= 0.1, "step"], default=math.inf)
-
-    def paired(first, second, value, how):
-        ours, theirs = by_seed(first, value), by_seed(second, value)
-        return [how(ours[seed], theirs[seed]) for seed in sorted(ours)]
-
-    def ratio(ours, theirs):
-        return 1.0 if ours == theirs else ours / theirs
-
-    def of_sgd(size):
-        keys = [("linear", "sgd", schedule, size) for schedule in ("cosine", "constant")]
-        return paired(*keys, lambda run: run.best_validation_loss, ratio)
-
-    adam, sgd = (("linear", name, "constant", 6) for name in ("adam", "sgd"))
-    accurate = [("digits_cnn", name, "cosine", 512) for name in ("adam", "sgd")]
-    soon = [("linear", name, "cosine", 1) for name in ("adam", "sgd")]
-    return {
-        "of_one_cell": paired(adam, sgd, lambda run: run.final_train_loss, ratio),
-        "of_two_batch_sizes": [quantile(pair, 0.5) for pair in zip(of_sgd(1), of_sgd(6), strict=True)],
-        "of_a_share": paired(*accurate, lambda run: run.final_test_accuracy, lambda ours, theirs: ours - theirs),
-        "of_steps": paired(*soon, steps, ratio),
-        "of_a_prediction": list(results.runs.loc[results.runs["reproduction"] == "snippet_1", "final_probe_0"]),
-    }
-
 
 def test_every_number_of_a_claim_follows_from_the_raw_runs(tmp_path):
     """The effect, its interval, where the claim is true, the seeds and the verdict; of all verdicts there is one."""
-    file, folder = synthetic.write_experiment(tmp_path, "claimed", synthetic.SMALL + CLAIMS)
+    file, folder = synthetic.write_experiment(tmp_path, "claimed", synthetic.SMALL + claimed.CLAIMS)
     experiment, results = load(file), derived.Results(file, folder)
     table = tables.build(experiment, folder)["claims"]
     values = {"experiment": experiment, "claims": pages.claims_of(experiment, table), "problems": []}
     text = templates.render("claims.html", **values, figures={}, factors=[], root="")
     rows = Page(Path("claims.html"), text).tables["Claims"][1:]
     true = {
-        "of_one_cell": (-math.inf, 0.99, "below 0.990"),
-        "of_two_batch_sizes": (-math.inf, 0.95, "below 0.950"),
-        "of_a_share": (0.005, math.inf, "above 0.500 points"),
-        "of_steps": (-math.inf, 0.5, "below 0.500"),
-        "of_a_prediction": (18.5, 19.5, "from 18.500 to 19.500"),
+        "of_one_cell": "below 0.990",
+        "of_two_batch_sizes": "below 0.950",
+        "of_a_share": "above 0.500 points",
+        "of_steps": "below 0.500",
+        "of_a_prediction": "from 18.500 to 19.500",
     }
     verdicts = []
-    for (name, found), (head, row) in zip(
-        effects(results).items(), zip(rows[::2], rows[1::2], strict=True), strict=True
-    ):
-        low, high, where = true[name]
-        lower, upper = derived.median_interval(found)
-        inside, outside = low < lower and upper < high, upper < low or lower > high
-        verdicts.append("holds" if inside else "fails" if outside else "undecided")
-        scale, digits, unit = {"of_a_share": (100, 3, " points"), "of_a_prediction": (1, 5, "")}.get(
-            name, (1, 3, " times")
-        )
-        effect, *ends = (number(scale * one, digits) for one in (quantile(found, 0.5), lower, upper))
+    effects = claimed.effects(results).items()
+    for (name, found), (head, row) in zip(effects, zip(rows[::2], rows[1::2], strict=True), strict=True):
+        verdict, (effect, *ends), unit = claimed.told(name, found)
+        verdicts.append(verdict)
+        told = f"{effect} {unit}".strip()
         cells = " 2 pairs of cells" if name == "of_two_batch_sizes" else ""
         assert head[0].startswith(f"{name}: ")
-        assert row[:4] == [verdicts[-1], f"{effect}{unit} [{', '.join(ends)}]", where, f"{len(found)}{cells}"], name
+        assert row[:4] == [verdict, f"{told} [{', '.join(ends)}]", true[name], f"{len(found)}{cells}"], name
     assert len(set(verdicts)) > 1

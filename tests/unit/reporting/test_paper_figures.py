@@ -8,15 +8,18 @@ import subprocess
 import zlib
 
 import pytest
+import synthetic
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from thalweg.analysis import tables
 from thalweg.grid.experiment import ExperimentError, load
 from thalweg.reporting import sizes, style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW
+from thalweg.reporting.paper.figure import main
 
 NARROWEST = min(sizes.styles().items(), key=lambda named: named[1].width)[0]
 PUBLISHED = {"neurips": 5.5, "icml": 3.25, "jmlr": 6.0, "ieee_one": 252 / 72.27, "ieee_two": 516 / 72.27}
@@ -44,6 +47,36 @@ def narrow(small, wide):
         for _, figure in figures:
             FigureCanvasAgg(figure).draw()
     return figures
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """The command line of a figure of a paper, of twelve optimizers with long names on two problems."""
+    optimizers = "".join(
+        f"  optimizer_with_a_long_name_{k}: {{class: SGD, learning_rates: [0.003]}}\n" for k in range(12)
+    )
+    schedules = "".join(f"  schedule_with_a_long_name_{k}: {{}}\n" for k in range(4))
+    problems = "problems:\n  linear: {batch_sizes: [6], epochs: 4}\n  sine: {batch_sizes: [32], epochs: 4}\n"
+    text = f"title: A crowd\n{problems}optimizers:\n{optimizers}schedules:\n{schedules}"
+    text += "seeds: {tuning: 1, evaluation: 6}\n"
+    text += "paper:\n  style: STYLE\n  figures: [/improvements, ranks, linear/heat_map]\n"
+    folder = tmp_path_factory.mktemp("crowd")
+    file, results = synthetic.write_experiment(folder, "crowd", text.replace("STYLE", NARROWEST))
+    file.with_name("wider.yaml").write_text(text.replace("STYLE", "ieee_two"))
+    tables.write(tables.build(load(file), results), results / "tables")
+    places = ["--tables", str(results / "tables"), "--output", str(folder)]
+    return lambda place, of: ["figure", place, *places, "--experiment", str(file.with_name(f"{of}.yaml"))]
+
+
+@pytest.mark.parametrize("place", ["improvements", "ranks", "linear/heat_map"])
+def test_a_figure_whose_words_would_overlap_is_not_drawn(crowd, monkeypatch, place):
+    monkeypatch.setattr("sys.argv", crowd(place, "crowd"))
+    with pytest.raises(
+        SystemExit, match=f"{place} does not fit the style {NARROWEST} .*; give it a wider one of its own"
+    ):
+        main()
+    monkeypatch.setattr("sys.argv", crowd(place, "wider"))
+    main()
 
 
 def words(figure: Figure) -> list[tuple[str, Bbox]]:

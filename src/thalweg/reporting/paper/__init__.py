@@ -17,23 +17,31 @@ TABLES = (*TABLES_OF_PROBLEMS, *TABLES_OF_EXPERIMENT)
 FIGURES = ("claims", "/improvements", "ranks", "profile", "factors", "convergence_test", "optimizers", "heat_map")
 """Those of a paper whose experiment file does not say which; what the experiment has not is left out."""
 
-TEXTS = ("article.tex", "style.tex", "numbers.tex", "numbers_list.tex", "figures.tex", "tables.tex", "SHA256SUMS")
+TEXTS = (
+    *("article.tex", "style.tex", "numbers.tex", "numbers_list.tex", "results.tex"),
+    *("figures.tex", "tables.tex", "SHA256SUMS"),
+)
 """What a paper is made of beside its figures and tables."""
 
 PREFIX = "Thw"
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 ENDS = ("", "Lower", "Upper")
-OF_OPTIMIZER = (
-    *(f"{name}{end}" for name in ("Loss", "Accuracy", "Ratio") for end in ENDS),
+COMPARED = {False: ("Loss", "Accuracy"), True: ("Examples",)}
+"""What is told of a cell, by whether its runs end at a target: there the loss is only that at which they stopped."""
+
+OF_CELL = (
+    *(f"Ratio{end}" for end in ENDS),
     *("AdjustedP", "Rate", "Schedule", "BatchSize", "Seeds", "Diverged", "OutOfTime"),
 )
-"""The numbers of an optimizer's best cell on a problem."""
+"""What else is told of an optimizer's best cell on a problem."""
 
-OF_PROBLEM = ("BestOptimizer", "BestSchedule", "BestBatchSize", "BestRate", *(f"BestLoss{end}" for end in ENDS))
+OF_BEST = ("BestOptimizer", "BestSchedule", "BestBatchSize", "BestRate", "BestSeeds")
+OF_PROBLEM = ("Measure", *OF_BEST, "Others", "Worse", "Better", "Alike")
+OF_REPRODUCTION = (*(f"{name}{end}" for name in ("Loss", "Prediction") for end in ENDS), "Point", "Truth", "Seeds")
 OF_CLAIM = ("Verdict", "Effect", "EffectLower", "EffectUpper", "Seeds")
 OF_EXPERIMENT = (
     *("Title", "Problems", "Optimizers", "Schedules", "TuningSeeds", "EvaluationSeeds"),
-    *("TuningRuns", "EvaluationRuns", "Diverged", "OutOfTime", "Holds", "Fails", "Undecided"),
+    *("TuningRuns", "EvaluationRuns", "Diverged", "OutOfTime", "Claims", "Holds", "Fails", "Undecided"),
 )
 
 
@@ -83,10 +91,14 @@ def macro(*names: str) -> str:
 
 
 def macros(experiment: Experiment) -> Iterator[tuple[str, ...]]:
-    """The names that each number is called by; metrics other than the accuracy are not known before the checks."""
-    for problem in experiment.problems:
-        yield from ((optimizer, problem, name) for optimizer in experiment.optimizers for name in OF_OPTIMIZER)
+    """The names that each number is called by; metrics other than the accuracy, and predictions other than the first,
+    are not known before the checks."""
+    for problem, grid in experiment.problems.items():
+        compared = [f"{name}{end}" for name in COMPARED[grid.end_at_target] for end in ENDS]
+        yield from ((optimizer, problem, name) for optimizer in experiment.optimizers for name in (*compared, *OF_CELL))
         yield from ((problem, name) for name in OF_PROBLEM)
+        yield from ((problem, f"Best{name}") for name in compared[: len(ENDS)])
+    yield from ((one, name) for one in experiment.reproductions for name in OF_REPRODUCTION)
     yield from (("Claim", claim, name) for claim in experiment.claims for name in OF_CLAIM)
     yield from ((name,) for name in OF_EXPERIMENT)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from thalweg.analysis.choose import CELL
+from thalweg.analysis.comparisons import COLUMNS, LOSS
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting.findings import chosen, records
 from thalweg.reporting.paper import ENDS, macro, tex
@@ -15,13 +16,21 @@ from thalweg.reporting.paper.tex import Tex
 UNITS = {"ratio": 1, "value": 1, "difference": 100, "share": 100}
 """What an effect is multiplied by: differences are told in points and shares in %."""
 
+PREDICTED = 5
+"""The significant digits of a prediction, which is compared with a true value close to it."""
+
 VERDICTS = {"Holds": "holds", "Fails": "fails", "Undecided": "undecided"}
 SUFFIXES = dict(zip(ENDS, ("", "_lower", "_upper"), strict=True))
 
 
 def numbers(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str, Tex]:
     """Each number by its command's name. Raises ValueError where two have one name."""
-    found = [*_of_experiment(experiment, tables), *_of_problems(experiment, tables), *_of_claims(tables["claims"])]
+    found = [
+        *_of_experiment(experiment, tables),
+        *_of_problems(experiment, tables),
+        *_of_reproductions(tables["reproductions"]),
+        *_of_claims(tables["claims"]),
+    ]
     named = [(macro(*names), value) for names, value in found]
     twice = sorted(name for name, count in Counter(name for name, _ in named).items() if count > 1)
     if twice:
@@ -33,6 +42,20 @@ def metrics(cells: pd.DataFrame) -> list[str]:
     """The metrics that cells have on the test split, beside the loss."""
     names = [name.removeprefix("final_test_").removesuffix("_lower") for name in cells if name.endswith("_lower")]
     return [name for name in names if name != "loss" and f"final_test_{name}" in cells]
+
+
+def metrics_of(row: dict[str, Any], names: list[str]) -> list[str]:
+    """Those of some metrics that a cell's runs are told by: none where they end at a target, wherever they then are."""
+    return [name for name in names if row["measure"] == LOSS and row[f"final_test_{name}"] is not None]
+
+
+def verdicts(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The levels of each verdict, in their order."""
+    return {name: [row["level"] for row in rows if row["verdict"] == name] for name in (*TOLD.values(), FEW)}
+
+
+TOLD = {"Worse": "higher", "Better": "lower", "Alike": "not distinguishable"}
+FEW = "too few seeds"
 
 
 def best_cells(tables: dict[str, pd.DataFrame], factor: str) -> pd.DataFrame:
@@ -49,7 +72,7 @@ Named = Iterator[tuple[tuple[str, ...], Tex]]
 
 def _of_experiment(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> Named:
     counts, claims = tables["counts"], tables["claims"]
-    runs = counts.groupby("stage")[["finished", "reached_target", "diverged", "out_of_time"]].sum().sum(axis=1)
+    runs = counts.groupby("stage")[["finished", "diverged", "out_of_time"]].sum().sum(axis=1)
     wholes = claims[claims["problem"].isna()]
     yield ("Title",), tex.escaped(experiment.title)
     counted = {
@@ -62,6 +85,7 @@ def _of_experiment(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> N
         "EvaluationRuns": runs.get("evaluation", 0),
         "Diverged": counts["diverged"].sum(),
         "OutOfTime": counts["out_of_time"].sum(),
+        "Claims": len(wholes),
         **{name: (wholes["verdict"] == verdict).sum() for name, verdict in VERDICTS.items()},
     }
     yield from (((name,), _count(count)) for name, count in counted.items())
@@ -76,18 +100,24 @@ def _of_problems(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> Nam
         best = chosen(tables["comparisons"][tables["comparisons"]["problem"] == problem], tables["cells"])
         if best is None:
             continue
-        (row,) = records(best)
-        yield from (((problem, f"Best{name}"), value) for name, value in _of_choice(row))
+        rows = records(cells[cells["problem"] == problem])
+        (row,), measure = records(best), rows[0]["measure"]
+        yield (problem, "Measure"), tex.escaped(measure)
         yield (problem, "BestOptimizer"), tex.breakable(row["optimizer"])
-        yield from (((problem, f"BestLoss{end}"), value) for end, value in _with_ends(row, "final_test_loss"))
+        yield (problem, "BestSeeds"), _count(row["n"])
+        yield from (((problem, f"Best{name}"), value) for name, value in (*_of_choice(row), *_compared(row, measure)))
+        levels = verdicts(rows)
+        yield (problem, "Others"), _count(len(rows) - 1)
+        yield (problem, "Worse"), _count(len(levels[TOLD["Worse"]]))
+        for name in ("Better", "Alike"):
+            yield (problem, name), tex.listed([tex.breakable(one) for one in levels[TOLD[name]]])
 
 
 def _of_cell(row: dict[str, Any], others: list[str]) -> Iterator[tuple[str, Tex]]:
-    yield from ((f"Loss{end}", value) for end, value in _with_ends(row, "final_test_loss"))
-    for metric in others:
-        if row[f"final_test_{metric}"] is not None:
-            called = macro(metric).removeprefix(macro())
-            yield from ((f"{called}{end}", value) for end, value in _with_ends(row, f"final_test_{metric}"))
+    yield from _compared(row, row["measure"])
+    for metric in metrics_of(row, others):
+        called = macro(metric).removeprefix(macro())
+        yield from ((f"{called}{end}", value) for end, value in _with_ends(row, f"final_test_{metric}"))
     yield from ((f"Ratio{end}", value) for end, value in _with_ends(row, "ratio"))
     yield "AdjustedP", tex.number(row["adjusted_p"])
     yield from _of_choice(row)
@@ -103,13 +133,36 @@ def _of_choice(row: dict[str, Any]) -> Iterator[tuple[str, Tex]]:
     yield "BatchSize", _count(row["batch_size"])
 
 
+def _compared(row: dict[str, Any], measure: str) -> Iterator[tuple[str, Tex]]:
+    """What the runs of a cell are compared by, and no other: where they end at a target, the examples to it."""
+    called = "Loss" if measure == LOSS else "Examples"
+    return ((f"{called}{end}", value) for end, value in _with_ends(row, COLUMNS[measure]))
+
+
+def _of_reproductions(reproductions: pd.DataFrame) -> Named:
+    """Medians over seeds with their intervals; of several predictions those after the first are counted."""
+    for row in records(reproductions):
+        kind, _, place = row["quantity"].partition("_")
+        predicts = kind == "probe"
+        which = f"_{int(place) + 1}" if predicts and int(place) else ""
+        called = f"Prediction{which}_" if predicts else "Loss"
+        for end, column in zip(ENDS, ("median", "lower", "upper"), strict=True):
+            yield (row["reproduction"], f"{called}{end}"), tex.number(row[column], PREDICTED if predicts else 3)
+        if predicts:
+            yield (row["reproduction"], f"Point{which}"), tex.escaped(row["input"])
+            yield (row["reproduction"], f"Truth{which}"), tex.number(row["target"], PREDICTED)
+        else:
+            yield (row["reproduction"], "Seeds"), _count(row["n"])
+
+
 def _of_claims(claims: pd.DataFrame) -> Named:
     for row in records(claims[claims["problem"].isna()]):
         of, times = ("Claim", row["claim"]), UNITS[row["unit"]]
         yield (*of, "Verdict"), tex.escaped(row["verdict"])
         yield (*of, "Seeds"), _count(row["n"])
         for name, column in {"Effect": "effect", "EffectLower": "lower", "EffectUpper": "upper"}.items():
-            yield (*of, name), tex.number(None if row[column] is None else times * row[column])
+            value = None if row[column] is None else times * row[column]
+            yield (*of, name), tex.number(value, PREDICTED if row["unit"] == "value" else 3)
 
 
 def _with_ends(row: dict[str, Any], name: str) -> Iterator[tuple[str, Tex]]:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from thalweg.analysis.comparisons import COLUMNS, measures
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting.findings import records
 from thalweg.reporting.paper import Shown
-from thalweg.reporting.paper.numbers import UNITS, best_cells, metrics
+from thalweg.reporting.paper.numbers import UNITS, best_cells, metrics, metrics_of
 
 WORSE = "higher"
 FACTORS = {"optimizers": "optimizer", "schedules": "schedule", "batch_sizes": "batch_size"}
@@ -20,21 +21,22 @@ def table(experiment: Experiment, tables: dict[str, pd.DataFrame], shown: Shown)
     if shown.name == "ranks":
         return ranks(tables["ranks"], tables["improvements"])
     assert shown.problem is not None
-    return levels(tables, shown.problem, FACTORS[shown.name])
+    return levels(tables, shown.problem, FACTORS[shown.name], measures(experiment)[shown.problem])
 
 
-def levels(tables: dict[str, pd.DataFrame], problem: str, factor: str) -> dict[str, Any]:
-    """The best cell of each level of a factor. The reference is the one that tuning puts first. It is not
-    among the best where a level is decided to be better."""
+def levels(tables: dict[str, pd.DataFrame], problem: str, factor: str, measure: str) -> dict[str, Any]:
+    """The best cell of each level of a factor, by the measure that runs of the problem are compared by. The reference
+    is the one that tuning puts first. It is not among the best where a level is decided to be better."""
     of_factor = best_cells(tables, factor)
     rows = records(of_factor[of_factor["problem"] == problem])
-    shown = [name for name in metrics(tables["cells"]) if any(row[f"final_test_{name}"] is not None for row in rows)]
+    shown = [name for name in metrics(tables["cells"]) if any(name in metrics_of(row, [name]) for row in rows)]
     worse = {WORSE, *(["reference"] if any(row["verdict"] == "lower" for row in rows) else [])}
     return {
         "factor": factor,
         "axes": [name for name in FACTORS.values() if name != factor],
         "metrics": shown,
-        "measure": rows[0]["measure"] if rows else None,
+        "measure": measure,
+        "compared": COLUMNS[measure],
         "seeds": max((row["n"] for row in rows), default=0),
         "verdicts": {row["verdict"] for row in rows},
         "rows": [{**row, "best": row["n"] > 0 and row["verdict"] not in worse} for row in rows],
@@ -42,13 +44,14 @@ def levels(tables: dict[str, pd.DataFrame], problem: str, factor: str) -> dict[s
 
 
 def claims(experiment: Experiment, table: pd.DataFrame) -> dict[str, Any]:
-    """The claims in the order of the experiment file, with effects in the units that they are told in."""
+    """The claims in the order of the experiment file, each with a row for the whole and one for each of its problems;
+    effects in the units that they are told in."""
     rows = records(table)
     for row in rows:
         times = UNITS[row["unit"]]
         row |= {name: None if row[name] is None else times * row[name] for name in ("effect", "lower", "upper")}
-        row["says"] = experiment.claims[row["claim"]].says
-    return {"rows": rows}
+    told = {name: [row for row in rows if row["claim"] == name] for name in experiment.claims}
+    return {"claims": [{"says": experiment.claims[name].says, "rows": found} for name, found in told.items() if found]}
 
 
 def ranks(table: pd.DataFrame, improvements: pd.DataFrame) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -10,13 +11,18 @@ import pandas as pd
 from thalweg import digests
 from thalweg.grid.experiment import Experiment, load
 from thalweg.reporting import paper, sizes
-from thalweg.reporting.paper import Shown, numbers, tables, tex
+from thalweg.reporting.paper import Shown, numbers, results, tables, tex
 from thalweg.reporting.paper.tex import Tex
 from thalweg.store import write_whole
 
-READ = ("cells", "claims", "comparisons", "counts", "improvements", "ranks")
+READ = ("cells", "claims", "comparisons", "counts", "improvements", "ranks", "reproductions")
 NARROW = 5.0
-"""Inches. In a narrower table intervals have no columns of their own, and metrics beside the loss are left out."""
+"""Inches. A narrower column is one of two. There intervals have no columns of their own in a table, and metrics beside
+the loss are left out."""
+
+FLOWING = ("claims",)
+"""Tables that stand in the text and break over pages, since they may be longer than one. They come first, or those that
+float would come between their pages."""
 
 
 def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
@@ -26,20 +32,34 @@ def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
     known, named = sizes.styles(), numbers.numbers(experiment, frames)
     style = known[experiment.paper.style]
     widest = max(known[name].width for name in (experiment.paper.style, *figures.values()))
+    wide = style.width >= NARROW
     return {
         "article.tex": Tex((tex.FOLDER / "article.tex").read_text(encoding="utf-8")),
-        "style.tex": tex.render("style.tex", widest=Tex(widest), style=style, name=experiment.paper.style),
+        "style.tex": tex.render("style.tex", width=style.width, widest=widest, wide=wide, name=experiment.paper.style),
         "numbers.tex": tex.render("numbers.tex", numbers=named),
         "numbers_list.tex": tex.render("numbers_list.tex", names=[tex.breakable_command(name) for name in named]),
-        "figures.tex": tex.render("figures.tex", places=_places(figures)),
-        "tables.tex": tex.render("tables.tex", places=_places(listed)),
+        "results.tex": tex.render(
+            "results.tex",
+            **results.results(experiment, frames),
+            command=partial(_command, named),
+            labels={one.place: _label(one) for one in listed},
+        ),
+        "figures.tex": tex.render(
+            "figures.tex",
+            figures=[(Tex(one.place), not wide and known[of].width > style.width) for one, of in figures.items()],
+        ),
+        "tables.tex": tex.render(
+            "tables.tex",
+            flowing=[Tex(one.place) for one in listed if one.name in FLOWING],
+            floating=[Tex(one.place) for one in listed if one.name not in FLOWING],
+        ),
         **{f"figures/{one.place}.tex": figure(experiment, one, output) for one in figures},
         **{
             f"tables/{one.place}.tex": tex.render(
                 f"tables/{'levels' if one.name in tables.FACTORS else one.name}.tex",
                 problem=one.problem,
                 label=_label(one),
-                wide=style.width >= NARROW and len(numbers.metrics(frames["cells"])) < 2,
+                wide=wide and len(numbers.metrics(frames["cells"])) < 2,
                 **tables.table(experiment, frames, one),
             )
             for one in listed
@@ -65,8 +85,11 @@ def figure(experiment: Experiment, shown: Shown, output: Path) -> Tex:
     )
 
 
-def _places(shown: Iterable[Shown]) -> list[Tex]:
-    return [Tex(one.place) for one in shown]
+def _command(named: Collection[str], *names: str) -> Tex:
+    """The command for a number. Raises KeyError if there is none."""
+    if (name := paper.macro(*names)) not in named:
+        raise KeyError(name)
+    return Tex(rf"\{name}{{}}")
 
 
 def _label(shown: Shown) -> Tex:
