@@ -71,6 +71,14 @@ def few_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report((file, results), drawn((file, results)))
 
 
+@pytest.fixture(scope="session")
+def tied_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of an experiment in which two optimizers come to the same, with three batch sizes."""
+    file, results = synthetic.write_experiment(tmp_path_factory.mktemp("tied"), "tied", synthetic.TIED)
+    tables.write(tables.build(load(file), results), results / "tables")
+    return write_report((file, results), drawn((file, results)))
+
+
 def write_published(made) -> None:
     """Publish made-up results, and write the page of a verification elsewhere, in which much came out otherwise."""
     experiment, results = load(made[0]), made[1]

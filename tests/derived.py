@@ -16,7 +16,7 @@ import lifelines
 import numpy as np
 import pandas as pd
 import yaml
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats import multitest
 
 CELL = ["problem", "optimizer", "schedule", "batch_size"]
@@ -470,6 +470,58 @@ class Results:
             pool: [one[-1] for one in sorted(trials, key=lambda one: (*one[:4], places[one[4]]))]
             for pool, trials in found.items()
         }
+
+    @functools.cached_property
+    def fits(self):
+        """For each problem that of `_fits`."""
+        return {problem: self._fits(problem) for problem in self.problems}
+
+    def _fits(self, problem):
+        """For each optimizer and target: what came of the fit, then of the critical batch size the value, its interval
+        and where it lies beyond the sizes, then the sizes at which most runs get there."""
+        found = {}
+        draws = [range(self.seeds), *np.sort(drawn_seeds(self.seeds), axis=1)]
+        for optimizer, target in itertools.product(self.optimizers, self.targets[problem]):
+            keys = [key for key in self.at_each_size(problem) if key[1] == optimizer]
+            times = [[run[:2] for run in self.arrivals(key, target)] for key in keys]
+            medians = np.array([[_median_of(tuple(own), tuple(drawn)) for own in times] for drawn in draws])
+            sizes = [key[3] for key in keys]
+            there = [size for size, median in zip(sizes, medians[0], strict=True) if math.isfinite(median)]
+            found[optimizer, target] = self._fit(sizes, medians, there)
+        return found
+
+    def _fit(self, sizes, medians, there):
+        if len(there) < 3:
+            few = "reached it" if len(sizes) >= 3 else "batch sizes"
+            return f"fewer than three {few}", math.nan, (math.nan, math.nan), None, there
+        assert np.isfinite(medians).all(), "then some resamples have no fit, which nothing here derives"
+        critical = np.array([_critical_batch_size(tuple(sizes), tuple(row)) for row in medians])
+        ends = bootstrap_ends(critical[1:], self.seeds / (self.seeds - 1))
+        beyond = "below" if critical[0] < sizes[0] else "above" if critical[0] > sizes[-1] else None
+        return "fitted", critical[0], ends, beyond, there
+
+
+@functools.cache
+def _median_of(times, drawn):
+    return survival_median(*zip(*(times[seed] for seed in drawn), strict=True))
+
+
+@functools.cache
+def _critical_batch_size(sizes, steps):
+    """Emin / Smin of the curve Smin + Emin / size that is nearest to the steps by their logarithms; infinite where
+    steps in proportion to 1 / size are as near, and zero where equal ones are."""
+    logs, places = np.log(steps), np.log(sizes)
+
+    def curve(place, least_steps, least_examples):
+        return np.logaddexp(least_steps, least_examples - place)
+
+    begin = [logs.min() - 1, (logs + places).min()]
+    fitted, *_ = optimize.curve_fit(curve, places, logs, begin, maxfev=100_000, xtol=1e-12, ftol=1e-12)
+    left = ((curve(places, *fitted) - logs) ** 2).sum()
+    for values, limit in ((logs + places, math.inf), (logs, 0.0)):
+        if len(sizes) * np.var(values) <= left * (1 + 1e-6) + 1e-15:
+            return limit
+    return math.exp(fitted[1] - fitted[0])
 
 
 def _below_the_best(scores, inflation):

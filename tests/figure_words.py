@@ -124,7 +124,7 @@ def convergence(results, problem, split, against):
     return (
         f"Small multiples of the {split} loss on {problem} against {against}: {grid(results, problem)}, with a line "
         f"for each "
-        f"of {count(results)}, the median of {results.seeds} seeds. At the horizon the lowest median is "
+        f"of {count(results)}, the median of {results.seeds} seeds. At the end the lowest median is "
         f"{extremes({key: at_the_end(results, key, f'{split}_loss') for key in keys})} {ended} of {runs} runs "
         f"diverged.{out}"
     )
@@ -263,13 +263,21 @@ def alternative_budgets(results, problem):
 
 def alternative_scaling(results, problem):
     sizes, targets = results.sizes(problem), results.targets[problem]
-    assert len(sizes) < 3, "then there are fits, which nothing here derives"
     missed = 0
     for key, target in itertools.product(results.at_each_size(problem), targets):
         runs = results.arrivals(key, target)
         missed += math.isinf(derived.survival_median(*zip(*((time, there) for time, there, _ in runs), strict=True)))
     lines = len(results.optimizers) * len(targets)
     told = ", ".join(f"validation loss ≤ {target}" for target in targets)
+    fitted = {name: found[1] for (name, _), found in results.fits[problem].items() if found[0] == "fitted"}
+    ends = ""
+    if fitted:
+        finite = {name: value for name, value in fitted.items() if math.isfinite(value)}
+        low, high = min(finite, key=finite.get), max(finite, key=finite.get)
+        ends = (
+            f" The smallest critical batch size is {number(finite[low])}, {low}; the largest finite one is "
+            f"{number(finite[high])}, {high}."
+        )
     return (
         f"Steps to a target on {problem} against the batch size ({', '.join(map(str, sizes))}), both axes logarithmic: "
         f"a panel "
@@ -277,7 +285,7 @@ def alternative_scaling(results, problem):
         f"{results.seeds} "
         f"seeds, beside the line of perfect scaling. {missed} of {lines * len(sizes)} points are not there, because "
         f"fewer than "
-        f"half of the runs reached the target. 0 of {many(lines, 'line')} could be fitted."
+        f"half of the runs reached the target. {len(fitted)} of {many(lines, 'line')} could be fitted.{ends}"
     )
 
 
@@ -288,10 +296,8 @@ def alternative_schedules(results, problem):
         low, high = number(min(ends)), number(max(ends))
         told.append(f"{low}{f' to {high}' if min(ends) < max(ends) else ''} with {schedule}")
     return (
-        f"Learning rate relative to its peak against epochs on {problem}, as applied, for batch sizes "
-        f"{', '.join(map(str, sizes))}. At the "
-        f"end it is "
-        f"{', '.join(told)}."
+        f"Learning rate relative to its peak against epochs on {problem}, as applied, for batch "
+        f"size{'s' * (len(sizes) > 1)} {', '.join(map(str, sizes))}. At the end it is {', '.join(told)}."
     )
 
 
@@ -499,14 +505,11 @@ def rows_budgets(results, problem):
 
 def rows_scaling(results, problem):
     rows = []
-    for optimizer, target in itertools.product(results.optimizers, results.targets[problem]):
-        sizes = []
-        for key in [key for key in results.at_each_size(problem) if key[1] == optimizer]:
-            median = derived.survival_interval(results.arrivals(key, target))[1]
-            sizes += [str(key[3])] if math.isfinite(median) else []
-        row = {"optimizer": optimizer, "target": f"validation_loss <= {target}", "fit": "fewer than three batch sizes"}
-        row |= dict.fromkeys((f"critical batch size{end}" for end in ("", " lower", " upper")), "–")
-        rows.append({**row, "extrapolated": "–", "batch sizes": ", ".join(sizes) or "–"})
+    for (optimizer, target), (fit, critical, ends, beyond, sizes) in results.fits[problem].items():
+        row = {"optimizer": optimizer, "target": f"validation_loss <= {target}", "fit": fit}
+        for end, value in (("", critical), (" lower", ends[0]), (" upper", ends[1])):
+            row[f"critical batch size{end}"] = number(value)
+        rows.append({**row, "extrapolated": beyond or "–", "batch sizes": ", ".join(map(str, sizes)) or "–"})
     return rows
 
 
@@ -570,5 +573,6 @@ def rows_factors(results, _):
                 "upper": number(upper),
             }
             row |= {"total": number(total), "n": results.tuning_seeds, "tuning runs": runs}
-            rows += [row] if term != "batch_size" or len(results.sizes(problem)) > 1 else []
+            levels = {"schedule": results.schedules, "batch_size": results.sizes(problem)}.get(term)
+            rows += [row] if levels is None or len(levels) > 1 else []
     return rows

@@ -62,6 +62,20 @@ schedules:
   steps: {class: PiecewiseConstantDecay, boundaries: [50 %, 75 %], values: [1, 0.1, 0.01], warmup: 10 %}
 seeds: {tuning: 3, evaluation: 7}
 """
+TIED = """
+title: Two that are the same, at three batch sizes
+problems:
+  linear: {batch_sizes: [6], epochs: 20}
+  sine: {batch_sizes: [8, 40, 90], epochs: 20, target: validation_loss <= 2e-2}
+optimizers:
+  one: {class: SGD, learning_rates: 1e-3 .. 1e-1}
+  two: {class: SGD, learning_rates: 1e-3 .. 1e-1}
+  adam: {class: Adam, learning_rates: 1e-3 .. 1e-1}
+schedules:
+  constant: {}
+seeds: {tuning: 3, evaluation: 7}
+"""
+"""Made-up losses know an optimizer by the length of its name, if they do not know the name."""
 TARGET = 0.01
 """What a run of `linear` is to reach, where it has a target."""
 

@@ -243,8 +243,9 @@ SPECIFIC = {
         "k": ("trials", "the budget: how many of them, drawn without replacement, tuning chooses among"),
         "expected": (
             "",
-            "expected test loss (median over the tuning seeds of the final one) of the trial with the lowest "
-            "validation loss among k, over all sets of k trials; infinite where it can be",
+            "expected test loss (median over the tuning seeds of the final one) of the trial that tuning prefers among "
+            "k, for its validation loss or, where runs end at their target, for its steps to it, over all sets of k "
+            "trials; infinite where it can be",
         ),
         "median": ("", "median of that test loss over all sets of k trials"),
         "lower": ("", "first quartile of the same"),

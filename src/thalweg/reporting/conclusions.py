@@ -117,7 +117,8 @@ def budgets(table: pd.DataFrame) -> dict[str, Any] | None:
     # With all trials it is never beyond.
     needed = enough["k"].where(enough["beyond"], 0).groupby([enough[key] for key in CELL], dropna=False).max() + 1
     shares = needed / groups["trials"].first()
-    return {"pools": len(shares), "within": WITHIN, **_quartiles(shares), "most": float(shares.max())}
+    among = {"problems": enough["problem"].drop_duplicates().tolist(), "pools": len(shares), "within": WITHIN}
+    return {**among, **_quartiles(shares), "most": float(shares.max())}
 
 
 def good_ranges(sensitivity: pd.DataFrame) -> dict[str, Any] | None:
@@ -157,9 +158,11 @@ def batch_sizes(scaling: pd.DataFrame) -> dict[str, Any] | None:
     rows = fitted.groupby(["problem", "optimizer", "target"], sort=False).first()
     named = {"above": "in proportion", "below": "little", "among": "turning", "undecided": "undecided"}
     unshaped = scaling[scaling["fit"] == "not of this shape"].drop_duplicates(["problem", "optimizer", "target"])
+    with_curves = scaling["fit"].isin(["fitted", "not of this shape"])
     return {
         "series": len(rows),
         "problems": fitted["problem"].drop_duplicates().tolist(),
+        "seen_on": scaling.loc[with_curves, "problem"].drop_duplicates().tolist(),
         "n": int(fitted["n"].max()),
         "intervals": bool(rows["critical_batch_size_lower"].notna().any()),
         "unshaped": len(unshaped),

@@ -22,10 +22,14 @@ def wide_tables(wide):
     return pages.read(wide[1])
 
 
+def page(experiment, tables, problems=()):
+    found = conclusions.of_experiment(experiment, tables)
+    return templates.render("conclusions.html", conclusions=found, experiment=experiment, figures={}, problems=problems)
+
+
 def sentences(experiment, tables):
     """The sentences, in words."""
-    found = conclusions.of_experiment(experiment, tables)
-    text = templates.render("conclusions.html", conclusions=found, experiment=experiment, figures={}, problems=[])
+    text = page(experiment, tables)
     plain = re.sub(r"<[^>]*>", "", re.sub(r"</li>", "\n", text.replace("\n", " "))).replace("&nbsp;", " ")
     return [" ".join(line.split()) for line in plain.split("\n") if line.strip()]
 
@@ -295,6 +299,24 @@ def test_what_larger_batches_save_is_counted_by_regime(experiment, tables):
     (text,) = [one for one in sentences(experiment, tables | {"scaling": unknown}) if one.startswith("Larger")]
     assert "There are too few seeds for intervals of the critical batch size, so nothing is decided." in text
     assert conclusions.batch_sizes(table.assign(fit="fewer than three reached it")) is None
+
+
+def shown_on(experiment, tables, words):
+    """The problems whose figures a finding leads to."""
+    every = {"budgets": {"id": "budgets"}, "scaling": {"id": "scaling"}}
+    text = page(experiment, tables, [{"name": name, "figures": every} for name in experiment.problems])
+    return re.findall(rf">{words} on (\w+)</a>", text)
+
+
+def test_a_finding_leads_to_the_problems_that_it_speaks_of_alone(experiment, tables, wide, wide_tables):
+    """Budgets are told in losses, which runs that end at their target are not compared by; a curve needs three batch
+    sizes."""
+    assert shown_on(experiment, tables, "budgets") == list(experiment.problems)
+    assert shown_on(load(wide[0]), wide_tables, "budgets") == ["sine"]
+    assert shown_on(experiment, tables | {"scaling": scaled(["little"])}, "batch sizes") == ["linear"]
+    unshaped = scaled([None]).assign(problem="digits_cnn")
+    both = pd.concat([scaled(["little"]), unshaped], ignore_index=True)
+    assert shown_on(experiment, tables | {"scaling": both}, "batch sizes") == list(experiment.problems)
 
 
 def test_the_constant_rate_against_the_best_cells(experiment, tables):

@@ -31,6 +31,8 @@ LINES = {"p", "li", "h1", "h2", "h3", "dt", "dd", "summary", "figcaption", "pre"
 LINES |= {"option", "legend", "label", "button", "table", "section", "header", "nav", "details", "figure"}
 NUMBER = re.compile(r"\d(?:[\d,.]*\d)?|∞")
 SPLITS = ("train", "validation", "test")
+FEWEST = 6
+"""The fewest seeds that have an interval."""
 
 FIXED = {
     r"95 % (bootstrap )?interval": "the level of all intervals",
@@ -47,7 +49,7 @@ FIXED = {
     r"steps in steps \+ 1, so that 0 has": "of the axis",
     r"a straight line from 0,": "of a warmup",
     r"too many of them is infinite \(∞\)": "the sign, explained",
-    r"--cores \d|SHA-256|SHA256SUMS(\.measured)?|sha256sum": "of commands and files",
+    r"--cores 1\b|SHA-256|SHA256SUMS(\.measured)?|sha256sum": "of commands and files",
     r"join two of 97\.5 %|Thalweg 0\.1\.0|version = \{\{0\.1\.0\}\}|BSD-3-Clause": "the software",
     rf"[Ll]osses below {number(derived.TINY, 2)}": "the square of single precision's epsilon",
 }
@@ -133,12 +135,12 @@ def tidy(text):
     return " ".join(text.split())
 
 
-@pytest.fixture(scope="module", params=["small", "wide"])
+@pytest.fixture(scope="module", params=["small", "wide", "tied"])
 def made(request):
     """The results of an experiment as training left them, and the folder of its report."""
-    file, results = request.getfixturevalue(request.param)
-    report = request.getfixturevalue("report" if request.param == "small" else "wide_report")
-    return derived.Results(file, results), report
+    report = request.getfixturevalue({"small": "report"}.get(request.param, f"{request.param}_report"))
+    results = report.parent
+    return derived.Results(results.parents[1] / "experiments" / f"{request.param}.yaml", results), report
 
 
 def page_of(made, place, text=None):
@@ -168,12 +170,17 @@ def lost(one):
 LOST = {"diverged": "diverged", "late": "ran out of time"}
 
 
+def with_interval(told, ends, write=number):
+    """What is told and its interval, where there are seeds enough for one."""
+    return told + and_lost(interval(ends, write), " ")
+
+
 def loss_of(results, key):
-    return f"{number(results.mean(key))} {interval(results.ends(key))}"
+    return with_interval(number(results.mean(key)), results.ends(key))
 
 
 def effect(values):
-    return f"{number(quantile(values, 0.5))} times {interval(derived.median_interval(values))}"
+    return with_interval(f"{number(quantile(values, 0.5))} times", derived.median_interval(values))
 
 
 def and_lost(text, before):
@@ -187,6 +194,8 @@ def take_recommendation(page, results, problem):
     key = results.best(problem=problem)
     cell = results.cells[key]
     ended = f"It ended at a test loss of {loss_of(results, key)}, n = {many(cell['n'], 'seed')}"
+    if cell["n"] < FEWEST:
+        ended += ", too few for an interval"
     page.take(f"{ended}{and_lost(lost(cell), '; ')}.")
     if results.measure(problem) == "examples to target":
         page.take(f"Runs end at their target: {examples_to_target(results, key, 'it is reached after ', ' examples')}.")
@@ -248,8 +257,8 @@ def take_trust(page, results):
     page.take_line("tuning seeds", str(results.tuning_seeds))
     page.take_line("evaluation seeds", str(results.seeds))
     page.take(
-        f"Results are those of {results.seeds} evaluation seeds; learning rates were chosen on {results.tuning_seeds} "
-        f"other seeds"
+        f"Results are those of {results.seeds} evaluation seeds; learning rates were chosen on "
+        f"{many(results.tuning_seeds, 'other seed')}"
     )
     if late:
         page.take(f"{many(late, 'run')} were stopped because time was out")
@@ -325,9 +334,14 @@ def take_findings(page, results):
         accuracy = ""
         if results.metrics(problem):
             mean, ends = (how(key, "final_test_accuracy") for how in (results.mean, results.ends))
-            accuracy = f", its accuracy {number(mean)} {interval(ends)}"
+            accuracy = f", its accuracy {with_interval(number(mean), ends)}"
+        alike = [one for one in results.cells_of(problem=problem) if results.preference(one) == results.preference(key)]
+        chosen = "the tuning runs choose"
+        if len(alike) > 1:
+            chosen = f"{many(len(alike), 'cell')} tie for the best of the tuning runs, at a validation loss of "
+            chosen += f"{number(results.cells[key]['trial']['median'])}; the first of them is"
         page.take(
-            f"On {problem} the tuning runs choose {optimizer} with schedule {schedule}, batch size {size} and peak "
+            f"On {problem} {chosen} {optimizer} with schedule {schedule}, batch size {size} and peak "
             f"rate {results.setting(key)}; on {cell['n']} other seeds its final test loss is {loss_of(results, key)}"
             f"{accuracy}{and_lost(lost(cell), ', and ')}."
         )
@@ -383,7 +397,8 @@ def take_conclusions(page, results):
     shares = {problem: results.shares[problem, "learning_rate"] for problem in results.problems}
     ordered = sorted(shares, key=lambda problem: shares[problem][0])
     ends = [
-        f"{percent(shares[one][0])} {interval(shares[one][1], percent)} ({one})" for one in (ordered[0], ordered[-1])
+        f"{with_interval(percent(shares[one][0]), shares[one][1], percent)} ({one})"
+        for one in (ordered[0], ordered[-1])
     ]
     totals = [percent(how(one[2] for one in shares.values())) for how in (min, max)]
     page.take(
@@ -422,7 +437,7 @@ def take_conclusions(page, results):
 
     def told(names):
         return listed(
-            f"{one} ({number(scores['examples', one][0])} {interval(scores['examples', one][1])})" for one in names
+            f"{one} ({with_interval(number(scores['examples', one][0]), scores['examples', one][1])})" for one in names
         )
 
     page.take(
@@ -434,8 +449,9 @@ def take_conclusions(page, results):
         page.take(f"Lower (p ≤ 5 %, adjusted by Holm’s method): {told(below)}.")
     if len(below) < len(rest):
         page.take(f"in the same resamples: {told([one for one in rest if one not in below])}.")
+    take_larger_batches(page, results)
     constant = [name for name, one in results.said["schedules"].items() if not one]
-    if constant:
+    if constant and len(results.schedules) > 1:
         page.take(f"On {many(len(results.problems), 'problem')}, the best cell at a constant learning rate")
         for problem in results.problems:
             _, _, values, _, verdict = results.comparisons[problem, "schedule"][results.schedules.index(constant[0])]
@@ -444,6 +460,33 @@ def take_conclusions(page, results):
                 measure = results.measure(problem)
                 how = f"{effect(values)}{and_lost(measure * (measure != 'final test loss'), ', ')}, n = {len(values)}"
                 page.take(f"{problem} ({how}{and_lost(lost(results.cells[key]), '; ')})")
+
+
+def take_larger_batches(page, results):
+    fitted = {
+        (problem, *series): found
+        for problem in results.problems
+        for series, found in results.fits[problem].items()
+        if found[0] == "fitted"
+    }
+    if not fitted:
+        return
+    on = listed(dict.fromkeys(problem for problem, *_ in fitted))
+    page.take(
+        f"they save was fitted for {many(len(fitted), 'pair')} of an optimizer and a target (n = {results.seeds} seeds "
+        f"each) on {on}."
+    )
+    words = {
+        "batches are of use up to the largest size tried": lambda low, high, sizes: low >= 2 * sizes[-1],
+        "they are of little use": lambda low, high, sizes: high <= sizes[0] / 2,
+        "the critical batch size lies among": lambda low, high, sizes: sizes[0] < low and high < sizes[-1],
+        "nothing is decided": lambda low, high, sizes: True,
+    }
+    told = [
+        next(word for word, holds in words.items() if holds(*ends, sizes)) for _, _, ends, _, sizes in fitted.values()
+    ]
+    for word in set(told):
+        page.take(f"For {many(told.count(word), 'pair')}, {word}")
 
 
 def take_ranges(page, results):
@@ -509,7 +552,7 @@ def take_best_optimizer(page, results):
     whose = f"is shared by {listed(sharing)}" if len(sharing) > 1 else f"is that of {sharing[0]}"
     page.take(f"The lowest mean rank, {number(lowest)} among {len(mean)}, {whose}.")
     if len(mean) > 2:
-        p = derived.permutation_p(*map(tuple, ranks))
+        p = derived.permutation_p(*map(tuple, ranks[:, np.argsort(results.optimizers)]))
         are = "are shown" if p <= 0.05 else "are not shown"
         page.take(f"{are} to differ (Friedman’s test by permutation, p = {number(p)}).")
 
@@ -552,7 +595,8 @@ def take_captions(page, results):
     """The numbers in the captions of figures, wherever these stand."""
     n = results.tuning_seeds
     if "Numbers of the figure over-all-ranks" in page.tables:
-        p = derived.permutation_p(*map(tuple, derived.final_ranks(results)))
+        by_name = derived.final_ranks(results)[:, np.argsort(results.optimizers)]
+        p = derived.permutation_p(*map(tuple, by_name))
         page.take(f"over the {many(len(results.problems), 'problem')} on which every optimizer was evaluated")
         page.take(f"right for few problems too: p = {number(p, 2)}.")
     if "a jackknife over" in page.words:
@@ -663,10 +707,11 @@ def take_cell(page, results, key):
     if results.measure(problem) == "examples to target":
         mean, ends = (how(key, "examples_to_target") for how in (results.mean, results.ends))
         target = f"after {number(mean)} examples" if math.isfinite(mean) else "which too few of them reached"
-        target = f". Runs end at their target, {target} {interval(ends)}"
+        target = f". Runs end at their target, {with_interval(target, ends)}"
+    known = ", too few for an interval" if cell["n"] < FEWEST else " and its 95 % interval"
     page.take(
         f"At a peak rate of {results.setting(key)}, its final test loss is {loss_of(results, key)}, the interquartile "
-        f"mean of {many(cell['n'], 'seed')} and its 95 % interval{target}{and_lost(lost(cell), '; ')}."
+        f"mean of {many(cell['n'], 'seed')}{known}{target}{and_lost(lost(cell), '; ')}."
     )
     ranked = dict(results.ranked(problem))
     page.take(f"Of the problem’s {many(len(ranked), 'cell')} it is number {ranked[key]} on tuning runs.")

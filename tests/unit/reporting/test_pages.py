@@ -457,6 +457,10 @@ def test_with_two_seeds_every_figure_and_page_comes_without_an_interval(few_repo
     assert not re.search(r"\bnan\b", words(*site.values()))
     assert "fewer than six evaluation seeds" in words(site["index.html"])
     assert "too few seeds" in (few_report / "tables" / "comparisons.csv").read_text(encoding="utf-8")
+    for place in ("index.html", "problems/linear.html", "cells/linear/adam-cosine-6.html"):
+        text = (few_report / place).read_text(encoding="utf-8")
+        plain = re.sub(r"<[^>]*>", "", re.sub(r"<(pre|svg|head)\b.*?</\1>", "", text, flags=re.DOTALL))
+        assert not re.findall(r".*\w +[.,;)].*", plain), place
 
 
 def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experiment, small, report):

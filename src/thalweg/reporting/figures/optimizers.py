@@ -13,7 +13,7 @@ from thalweg.analysis import comparisons
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
-from thalweg.reporting import style
+from thalweg.reporting import style, templates
 from thalweg.reporting.figures import panels
 
 CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
@@ -54,14 +54,22 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                 axis.plot([within], [place], line.marker, color=line.colour, markersize=6.5, clip_on=False)
                 if within != value:
                     # A logarithmic axis has no place for zero, so its mark stands at the end of the axis.
-                    below = "0" if value == 0 else f"{value:.0e}"
-                    axis.annotate(below, (within, place), (7, 5), textcoords="offset points", fontsize=style.small())
+                    axis.annotate(
+                        templates.number(value, 1),
+                        (within, place),
+                        (7, 5),
+                        textcoords="offset points",
+                        fontsize=style.small(),
+                    )
             text = panels.lost(row)
             if text:
+                # Above the strokes of the seeds.
                 axis.annotate(
                     text,
                     (0.99, place),
+                    (0, 4),
                     xycoords=("axes fraction", "data"),
+                    textcoords="offset points",
                     ha="right",
                     va="bottom",
                     fontsize=style.small(),

@@ -371,11 +371,12 @@ def all_lost(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def extremes(rows: pd.DataFrame, value: str, names: list[str]) -> dict[str, Any]:
-    """The rows with the lowest and the highest finite value, for words about a figure."""
-    finite = rows[np.isfinite(rows[value].astype(float))].sort_values(value, kind="stable")
+    """The rows with the lowest and the highest finite value, of equal ones the first, for words about a figure."""
+    finite = rows[np.isfinite(rows[value].astype(float))]
     if finite.empty:
         return {"lowest": None, "highest": None}
-    ends = {"lowest": finite.iloc[0], "highest": finite.iloc[-1]}
+    values = finite[value].to_numpy(float)
+    ends = {"lowest": finite.iloc[values.argmin()], "highest": finite.iloc[values.argmax()]}
     return {end: {name: plain(row[name]) for name in [*names, value]} for end, row in ends.items()}
 
 
