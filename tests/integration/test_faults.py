@@ -164,7 +164,7 @@ DAMAGED = (
     "report/figures/linear/convergence.svg",
     "report/figures/linear/convergence.pdf",
     "report/tables/cells.csv",
-    "digests/figures/linear.sha256",
+    "digests/figures.sha256",
 )
 """A file of each kind that jobs leave."""
 
