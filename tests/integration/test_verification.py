@@ -2,9 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
-from conftest import Workspace
 
 RUNS = 2 * 3 * 2 + 2 * 6
 """Of `tiny`: batch sizes × rates × tuning seeds, and batch sizes × evaluation seeds."""
@@ -15,7 +15,7 @@ def published(_finished, tmp_path_factory):
     """A workspace in which `tiny` has been run and published, and what that printed."""
     root = tmp_path_factory.mktemp("published") / "project"
     shutil.copytree(_finished[0].root, root)
-    workspace = Workspace(root)
+    workspace = replace(_finished[0], root=root)
     return workspace, workspace.run("publish")
 
 
@@ -23,7 +23,7 @@ def published(_finished, tmp_path_factory):
 def clone(published, tmp_path):
     """What a reader has: the project with its published file, without results."""
     shutil.copytree(published[0].root, tmp_path / "clone", ignore=shutil.ignore_patterns("results", ".snakemake"))
-    return Workspace(tmp_path / "clone")
+    return replace(published[0], root=tmp_path / "clone")
 
 
 def file_of(workspace):
@@ -54,7 +54,7 @@ def test_what_is_published_is_the_same_wherever_and_whenever(published, finished
 
 def test_the_report_says_how_it_stands_to_what_was_published(published, tmp_path):
     shutil.copytree(published[0].root, tmp_path / "project")
-    workspace = Workspace(tmp_path / "project")
+    workspace = replace(published[0], root=tmp_path / "project")
     index, stored = workspace.results / "tiny/report/index.html", workspace.stored()
     assert "Not published." in index.read_text()
     printed = workspace.run()
