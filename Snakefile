@@ -99,11 +99,11 @@ onsuccess:
 onerror:
     if not asked <= APART:
         print(summary())
-    if launch.has_runs(Path(RESULTS)) and not (INCOMPLETE or asked <= APART):
-        print(
-            "Some jobs failed. The same command tries them again; of the runs that are there, a report is made by\n"
-            f"snakemake --cores {workflow.cores} --config experiment={NAME} incomplete=yes"
-        )
+        if launch.has_runs(Path(RESULTS)) and not INCOMPLETE:
+            print(
+                "Some jobs failed. The same command tries them again; of the runs that are there, a report is made by\n"
+                f"snakemake --cores {workflow.cores} --config experiment={NAME} incomplete=yes"
+            )
 
 
 if workflow.is_main_process and not workflow.dryrun:
