@@ -36,8 +36,12 @@ def extremes(of, words="", highest="the highest"):
     return f"{number(of[low])}, {derived.in_words(low)}; {highest} is {number(of[high])}, {derived.in_words(high)}."
 
 
-def count(results, what="optimizer"):
-    return many(len(results.optimizers), what)
+def each(count, one):
+    return f"the one {one}" if count == 1 else f"each of {many(count, one)}"
+
+
+def count(results, how=many):
+    return how(len(results.optimizers), "optimizer")
 
 
 def alternative_optimizers(results, problem):
@@ -73,7 +77,7 @@ def alternative_batch_sizes(results, problem):
     measure = results.measure(problem)
     return (
         f"{measure[0].upper()}{measure[1:]} on {problem} against the batch size: {grid(results, problem)}, with a line "
-        f"for each of {count(results)}, interquartile mean of {results.seeds} seeds. The lowest is "
+        f"for {count(results, how=each)}, interquartile mean of {results.seeds} seeds. The lowest is "
         f"{extremes({key: results.mean(key, results.column(problem)) for key in keys})} {ended} runs diverged.{out}"
     )
 
@@ -123,10 +127,9 @@ def convergence(results, problem, split, against):
     ended, runs, out = diverged(results, keys)
     return (
         f"Small multiples of the {split} loss on {problem} against {against}: {grid(results, problem)}, with a line "
-        f"for each "
-        f"of {count(results)}, the median of {results.seeds} seeds. At the end the lowest median is "
-        f"{extremes({key: at_the_end(results, key, f'{split}_loss') for key in keys})} {ended} of {runs} runs "
-        f"diverged.{out}"
+        f"for {count(results, how=each)}, the median of {results.seeds} seeds. At the end the lowest median is "
+        f"{extremes({key: at_the_end(results, key, f'{split}_loss') for key in keys})} {ended:,} of "
+        f"{many(runs, 'run')} diverged.{out}"
     )
 
 
@@ -156,9 +159,9 @@ def gradients(results, problem, names, more=""):
     ]
     return (
         f"Against steps on {problem}, for {many(len(sizes), 'batch size')} ({', '.join(map(str, sizes))}): "
-        f"{', and '.join(names)}, with a line for each of {count(results)}, each with the schedule that its tuning "
+        f"{', and '.join(names)}, with a line for {count(results, how=each)}, each with the schedule that its tuning "
         f"runs prefer, the median of {results.seeds} seeds. {' '.join(told)} {more}"
-        f"{ended} of {runs} runs diverged.{out}"
+        f"{ended:,} of {many(runs, 'run')} diverged.{out}"
     )
 
 
@@ -214,10 +217,9 @@ def alternative_arrivals(results, problem):
         told.append(text + (f"; fewer than half came there with {', '.join(never)}." if never else "."))
     out = f" {many(lines, 'line')} {'loses' if lines == 1 else 'lose'} a run that ran out of time." if lines else ""
     return (
-        f"Share of the evaluation runs on {problem} that have reached a target, against steps: a panel for each of "
-        f"{many(len(targets), 'target')}, a line for each of {count(results)}, each with the schedule, batch size and "
-        f"rate "
-        f"that its tuning runs chose; {results.seeds} seeds. {' '.join(told)}{out}"
+        f"Share of the evaluation runs on {problem} that have reached a target, against steps: a panel for "
+        f"{each(len(targets), 'target')}, a line for {count(results, how=each)}, each with the schedule, batch size "
+        f"and rate that its tuning runs chose; {results.seeds} seeds. {' '.join(told)}{out}"
     )
 
 
@@ -225,7 +227,7 @@ def alternative_learning_rates(results, problem):
     trials = [one for key in results.cells_of(problem=problem) for one in results.trials[key]]
     searched = sum(map(results.is_searched, results.optimizers))
     gridded = len(results.optimizers) - searched
-    series = [f"with a line for each of {many(gridded, 'optimizer')}"] if gridded else []
+    series = [f"with a line for {each(gridded, 'optimizer')}"] if gridded else []
     series += [f"with points for the trials of {many(searched, 'searched optimizer')}"] if searched else []
     chosen = []
     for name in results.optimizers:
@@ -237,8 +239,9 @@ def alternative_learning_rates(results, problem):
         f"Final validation loss on {problem} against the peak learning rate, from {rate(min(lows))} to "
         f"{rate(max(lows))}, and "
         f"beneath it the share of runs that diverged: {grid(results, problem)}, {' and '.join(series)}. Chosen rates: "
-        f"{', '.join(chosen)}. {sum(one['diverged'] for one in trials)} of {sum(one['n'] for one in trials)} runs "
-        f"diverged." + (f" {many(late, 'run')} ran out of time." if late else "")
+        f"{', '.join(chosen)}. {sum(one['diverged'] for one in trials)} of "
+        f"{many(sum(one['n'] for one in trials), 'run')} diverged."
+        + (f" {many(late, 'run')} ran out of time." if late else "")
     )
 
 
@@ -250,8 +253,7 @@ def alternative_budgets(results, problem):
     infinite = sum(math.isinf(derived.median_best(losses, 1)) for losses in pools.values())
     return (
         f"Test loss on {problem} of the best of k trials, against k from 1 to {max(map(len, pools.values()))}: a panel "
-        f"for each "
-        f"of {many(len(sizes), 'batch size')} ({', '.join(map(str, sizes))}), a line for each of {count(results)}, "
+        f"for {each(len(sizes), 'batch size')} ({', '.join(map(str, sizes))}), a line for {count(results, how=each)}, "
         f"trials of "
         f"{many(len(results.schedules), 'schedule')} ({', '.join(results.schedules)}) together. With all trials the "
         f"lowest is "
@@ -281,7 +283,7 @@ def alternative_scaling(results, problem):
     return (
         f"Steps to a target on {problem} against the batch size ({', '.join(map(str, sizes))}), both axes logarithmic: "
         f"a panel "
-        f"for each of {count(results)}, a line for each of {many(len(targets), 'target')}: {told}; median of "
+        f"for {count(results, how=each)}, a line for {each(len(targets), 'target')}: {told}; median of "
         f"{results.seeds} "
         f"seeds, beside the line of perfect scaling. {missed} of {lines * len(sizes)} points are not there, because "
         f"fewer than "
@@ -318,7 +320,7 @@ def alternative_paths(results, problem):
     return (
         f"Paths of runs over the train loss on {problem}, drawn as contours against the model's two weights, "
         f"weight 0 from {number(ends['weight_0'][0])} to {number(ends['weight_0'][1])} and weight 1 from "
-        f"{number(ends['weight_1'][0])} to {number(ends['weight_1'][1])}: a panel for each of {count(results)}, with "
+        f"{number(ends['weight_1'][0])} to {number(ends['weight_1'][1])}: a panel for {count(results, how=each)}, with "
         f"the schedule, "
         f"batch size and rate that its tuning runs chose, and in it a path for each of {results.seeds} seeds. The "
         f"lowest loss of "
@@ -366,6 +368,9 @@ def alternative_profile(results, _):
     )
 
 
+TERMS = ("optimizer", "learning_rate", "schedule", "batch_size", "seed")
+
+
 def alternative_factors(results, _):
     told = []
     for problem in results.problems:
@@ -374,10 +379,11 @@ def alternative_factors(results, _):
         words = name.replace("_", " ")
         told.append(f"{words} on {problem}, {percent(shares[name][2])} ({percent(shares[name][0])} alone)")
     runs = (results.runs["stage"] == "tuning").sum()
+    with_levels = {row["term"] for row in rows_factors(results, None)}
+    terms = [name.replace("_", " ") for name in TERMS if name in with_levels]
     return (
-        f"Shares of the variance between the ranks of {runs:,} tuning runs that are due to optimizer, learning rate, "
-        f"schedule, "
-        f"batch size and seed, alone and with interactions: a panel for each of {many(len(told), 'problem')}, "
+        f"Shares of the variance between the ranks of {runs:,} tuning runs that are due to {', '.join(terms)}, "
+        f"alone and with interactions: a panel for {each(len(told), 'problem')}, "
         f"{many(results.tuning_seeds, 'seed')}. The greatest share with its interactions: {'; '.join(told)}."
     )
 
@@ -392,7 +398,7 @@ def of_cell(results, key):
     """What tables of figures have of a cell: its setting and its final metrics on the test split."""
     cell = results.cells[key]
     row = {"optimizer": key[1], "schedule": key[2], "batch size": key[3], "n": cell["n"], "diverged": cell["diverged"]}
-    row |= {"out of time": cell["late"], "learning rate": number(cell["trial"]["rate"])}
+    row |= {"out of time": cell["late"], "learning rate": rate(cell["trial"]["rate"])}
     row |= {"hyperparameters": cell["trial"]["others"]}
     for name in {results.column(key[0]), *(f"final_test_{metric}" for metric in ("loss", *results.metrics(key[0])))}:
         ends, words = results.ends(key, name), name.replace("_", " ")
@@ -418,7 +424,8 @@ def rows_heat_map(results, problem):
     means = {key: results.mean(key, results.column(problem)) for key in keys}
     lowest = max(min(means.values()), derived.TINY)
     return [
-        {**of_cell(results, key), "times lowest": number(means[key] / lowest), "chosen": key == best} for key in keys
+        {**of_cell(results, key), "times lowest": number(means[key] / lowest), "chosen": "✓" * (key == best)}
+        for key in keys
     ]
 
 
@@ -563,7 +570,7 @@ def rows_factors(results, _):
     rows = []
     for problem in results.problems:
         runs = ((results.runs["problem"] == problem) & (results.runs["stage"] == "tuning")).sum()
-        for term in ("optimizer", "learning_rate", "schedule", "batch_size", "seed"):
+        for term in TERMS:
             share, (lower, upper), total = results.shares[problem, term]
             row = {
                 "problem": problem,

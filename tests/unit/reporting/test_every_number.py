@@ -71,7 +71,7 @@ class Page(html.parser.HTMLParser):
         if tag == "img":
             figure = os.path.normpath(self.path.parent / attributes["src"])
             self.alternatives[figure] = tidy(attributes["alt"])
-        if tag not in ("meta", "link", "img", "br"):
+        if tag not in ("meta", "link", "img", "br", "wbr"):
             self.open.append(tag)
         if tag == "section" and "scroll" in attributes.get("class", "").split():
             self.label = attributes["aria-label"]

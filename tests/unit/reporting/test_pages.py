@@ -24,7 +24,7 @@ from thalweg.reporting import PAGES, cells, findings, overview, pages, recommend
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
 
-VOID = {"meta", "link", "img", "br"}
+VOID = {"meta", "link", "img", "br", "wbr"}
 
 
 class Page(html.parser.HTMLParser):

@@ -175,7 +175,7 @@ def test_what_is_claimed_is_shaded_and_verdicts_differ_in_shape(claimed, forest)
         for end in (area.get_datalim(ratio.transData).x0, area.get_datalim(ratio.transData).x1)
     ]
     assert ends == pytest.approx([low, 0.99, *[low, 1] * 6, 1, high])
-    for axis, wanted in ((difference, (0.1, difference.get_xlim()[1])), (share, (10, 100)), (value, (-1, 1))):
+    for axis, wanted in ((difference, (0.1, difference.get_xlim()[1])), (share, (10, 102)), (value, (-1, 1))):
         for area in axis.collections:
             assert (area.get_datalim(axis.transData).x0, area.get_datalim(axis.transData).x1) == pytest.approx(wanted)
     assert names(share)[1] == ["rates_matter", "linear", "digits_cnn"]

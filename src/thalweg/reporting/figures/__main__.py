@@ -76,7 +76,7 @@ def describe(name: str, problem: str | None, drawing: panels.Drawing) -> dict[st
         "height": height,
         "facts": facts,
         "columns": list(table.columns),
-        "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
+        "rows": [list(map(_cell, table.columns, row)) for row in table.itertuples(index=False)],
     }
 
 
@@ -95,9 +95,13 @@ def _without_nan(facts: Any) -> Any:
     return None if isinstance(facts, float) and math.isnan(facts) else facts
 
 
-def _cell(value: Any) -> str:
+def _cell(column: str, value: Any) -> str:
     value = panels.plain(value)
-    return templates.number(value) if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "✓" if value else ""
+    if isinstance(value, float):
+        return templates.rate(value) if column == "learning_rate" else templates.number(value)
+    return str(value)
 
 
 def write(

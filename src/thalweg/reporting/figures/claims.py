@@ -106,9 +106,10 @@ def scaled(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 
 def limits(rows: pd.DataFrame, unit: str) -> tuple[float, float]:
-    """The ends of a panel's axis: around no effect and all that is not beyond FARTHEST."""
+    """The ends of a panel's axis: around no effect and all that is not beyond FARTHEST; with room for a claim that a
+    share is all or none."""
     if unit == "share":
-        return 0.0, 100.0
+        return -2.0, 102.0
     values = rows[NUMBERS].to_numpy(dtype=float).ravel()
     if unit == "ratio":
         return panels.positive_limits(

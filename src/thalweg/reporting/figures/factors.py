@@ -56,6 +56,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     greatest = choices.loc[choices.groupby("problem", sort=False)["total"].idxmax()] if len(choices) else choices
     facts = {
         "problems": len(problems),
+        "terms": [term.replace("_", " ") for term in TERMS if term in set(shown["term"])],
         "seeds": int(shown["n"].max()) if len(shown) else 0,
         "runs": int(shown.drop_duplicates("problem")["tuning_runs"].sum()),
         "missing": len(problems) - shown["problem"].nunique(),

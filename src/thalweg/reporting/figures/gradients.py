@@ -23,8 +23,7 @@ CELL = ["batch_size", "optimizer", "schedule"]
 FALLING = ("gradient_norm", "batch_gradient_variance")
 """They fall with the loss, so that the lower left corner is free for words."""
 
-BATCH_SIZE: dict[str, Any] = {"color": style.INK, "linestyle": (0, (1, 1)), "linewidth": 1}
-
+BATCH_SIZE: dict[str, Any] = {"color": style.INK, "linestyle": (0, (1, 2)), "linewidth": 1}
 
 STILL = 1e-4
 """A rate below this share of its peak moves nothing."""
