@@ -95,6 +95,15 @@ def test_claims_of_another_file_are_judged_and_nothing_is_trained(finished, tmp_
     assert f"{found['verdict']}: larger_is_worse, a larger batch ends higher" in printed
     assert finished.stored() == before
     assert finished.content("tiny", "judged") == content
+    misspelt = claims.read_text().replace("final train loss", "final train los")
+    claims.write_text(misspelt)
+    told = finished.run("judge", config=(f"claims={claims}",), fails=True)
+    assert f"{claims} has 1 mistake" in told
+    assert "claims.larger_is_worse.measure: los is no metric of linear (did you mean loss?)" in told
+    finished.tiny.write_text(f"{finished.tiny.read_text()}{misspelt}\n")
+    told = finished.run(fails=True)
+    assert "larger_is_worse.measure: los is no metric of linear" in told and "Traceback" not in told
+    assert finished.stored() == before
     told = finished.run("judge", config=("claims=nowhere.yaml",), fails=True)
     assert "nowhere.yaml: No such file or directory" in told and "Traceback" not in told
 

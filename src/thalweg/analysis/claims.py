@@ -5,8 +5,10 @@ number, and the interval is that of its median over seeds. Problems may contradi
 several is judged on each by itself.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +19,9 @@ from thalweg.analysis import factors, histories, intervals
 from thalweg.analysis.choose import CELL
 from thalweg.analysis.histories import FINISHED
 from thalweg.grid.claims import TUNED, Claim, Comparison, Level, Measure, Of, Range
-from thalweg.grid.experiment import Experiment
+from thalweg.grid.experiment import Experiment, unknown_metrics
 from thalweg.grid.runs import Cell, cells, trials
+from thalweg.store import check_file
 
 Targets = Mapping[str, list[tuple[list[float], float]]]
 """For each problem with probe points: the points and the true values, in the order of the columns."""
@@ -73,6 +76,15 @@ class Region(NamedTuple):
     high: float
     ends_included: bool
     none: float = math.nan
+
+
+def mistakes(experiment: Experiment, results: Path) -> list[str]:
+    """The metrics of claims that no problem records: an experiment is checked for them before it is trained, but claims
+    may be changed ever after."""
+    files = {name: check_file(results, name) for name in experiment.problems}
+    checks = {name: json.loads(file.read_bytes()) for name, file in files.items() if file.is_file()}
+    recorded = {name: check["metrics"] for name, check in checks.items() if "metrics" in check}
+    return list(unknown_metrics(experiment, recorded))
 
 
 def table(experiment: Experiment, results: Results) -> pd.DataFrame:

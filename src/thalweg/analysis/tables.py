@@ -37,7 +37,7 @@ from thalweg.analysis import (
 )
 from thalweg.analysis.choose import CELL, TRIAL, best, choose, rates
 from thalweg.analysis.histories import FINISHED, LOST
-from thalweg.grid.experiment import Experiment, load
+from thalweg.grid.experiment import Experiment, in_one_message, load
 from thalweg.grid.runs import declared
 from thalweg.store import write_whole
 
@@ -330,6 +330,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
+    if mistakes := claims.mistakes(experiment, arguments.results):
+        sys.exit(in_one_message(arguments.experiment, mistakes))
     try:
         tables = build(experiment, arguments.results)
     except FileNotFoundError as error:

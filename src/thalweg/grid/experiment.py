@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -539,6 +539,26 @@ def _lacks_target(experiment: Experiment, problem: str) -> bool:
 
 def _is_untimed(experiment: Experiment, problem: str) -> bool:
     return problem in experiment.problems and not experiment.problems[problem].timing
+
+
+def unknown_metrics(experiment: Experiment, metrics: Mapping[str, list[str]]) -> Iterator[str]:
+    """The metrics that a claim measures and that none of the problems it speaks of records.
+
+    `metrics` are those of each problem in order, as its check found them. Claims about others are left out: nobody
+    knows what these record.
+    """
+    for name, claim in experiment.claims.items():
+        reproduction = claim.of and claim.of.reproduction
+        of = [experiment.reproductions[reproduction].problem] if reproduction else claim.problems(experiment.problems)
+        if not claim.measure.column or not metrics.keys() >= set(of):
+            continue
+        metric = claim.measure.column.partition("_")[2]
+        there = list(dict.fromkeys(one for problem in of for one in ("loss", *metrics[problem])))
+        if metric not in there:
+            yield (
+                f"claims.{name}.measure: {metric} is no metric of {', '.join(of)}{nearest(metric, there)}; "
+                f"there are {', '.join(there)}"
+            )
 
 
 def _follows(details: Any) -> bool:

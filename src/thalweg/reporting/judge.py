@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from pyarrow import ArrowInvalid
 
-from thalweg.analysis import tables
-from thalweg.grid.experiment import Experiment, with_claims
+from thalweg.analysis import claims, tables
+from thalweg.grid.experiment import Experiment, in_one_message, with_claims
 from thalweg.reporting import templates
 from thalweg.reporting.pages import claims_of
 from thalweg.store import write_whole
@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="the experiment's folder of results")
     arguments = parser.parse_args()
     experiment = with_claims(arguments.experiment, arguments.claims)
+    if mistakes := claims.mistakes(experiment, arguments.results):
+        sys.exit(in_one_message(arguments.claims, mistakes))
     try:
         found = verdicts(experiment, arguments.results)
     except (FileNotFoundError, ArrowInvalid) as error:

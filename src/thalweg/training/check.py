@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import store
-from thalweg.grid.experiment import Experiment, Schedule, in_one_message, load, nearest, plain
+from thalweg.grid.experiment import Experiment, Schedule, in_one_message, load, nearest, plain, unknown_metrics
 from thalweg.grid.runs import Horizon, schedule_arguments, trials, warmup_steps
 from thalweg.training import devices, settings
 
@@ -49,7 +49,7 @@ def check_grid(experiment: Experiment, results: Path) -> None:
     examples = {name: check["splits"]["train"]["examples"] for name, check in checks.items() if not check["mistakes"]}
     mistakes += schedule_mistakes(experiment, examples)
     metrics = {name: check["metrics"] for name, check in checks.items() if not check["mistakes"]}
-    mistakes += claim_mistakes(experiment, metrics)
+    mistakes += unknown_metrics(experiment, metrics)
     if not mistakes:
         print(f"[check] {experiment.name}: all problems, optimizers and schedules are in order", flush=True)
         store.write_json(store.checked_file(results), {"problems": sorted(checks)})
@@ -60,26 +60,6 @@ def check_grid(experiment: Experiment, results: Path) -> None:
             store.check_file(results, name).unlink(missing_ok=True)
     print(in_one_message(experiment.file, mistakes), flush=True)
     sys.exit(1)
-
-
-def claim_mistakes(experiment: Experiment, metrics: dict[str, list[str]]) -> Iterator[str]:
-    """The metrics that a claim measures and that none of the problems it speaks of records.
-
-    `metrics` are those of each problem in order. Claims about others are left out: nobody knows what these record.
-    """
-    for name, claim in experiment.claims.items():
-        reproduction = claim.of and claim.of.reproduction
-        of = [experiment.reproductions[reproduction].problem] if reproduction else claim.problems(experiment.problems)
-        column = claim.measure.column
-        if not column or not metrics.keys() >= set(of):
-            continue
-        metric = column.partition("_")[2]
-        there = list(dict.fromkeys(one for problem in of for one in ("loss", *metrics[problem])))
-        if metric not in there:
-            yield (
-                f"claims.{name}.measure: {metric} is no metric of {', '.join(of)}{nearest(metric, there)}; "
-                f"there are {', '.join(there)}"
-            )
 
 
 def optimizer_mistakes(experiment: Experiment) -> Iterator[str]:

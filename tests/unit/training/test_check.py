@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from thalweg import store
-from thalweg.grid.experiment import load
+from thalweg.grid.experiment import load, unknown_metrics
 from thalweg.training import check, problem_check
 
 EXPERIMENT = """\
@@ -434,10 +434,10 @@ def test_a_metric_that_no_problem_of_a_claim_records_is_told_with_the_nearest_on
     experiment, name = write(schedule="{}\n  two: {warmup: 1}")
     file = experiment.file
     file.write_text(file.read_text() + CLAIM.format(of=of.format(name=name), measure=measure))
-    mistakes = list(check.claim_mistakes(load(file), {name: ["accuracy"]}))
+    mistakes = list(unknown_metrics(load(file), {name: ["accuracy"]}))
     assert len(mistakes) == (told is not None)
     assert all(mistake.startswith(f"claims.lower.measure: {told.format(name=name)}") for mistake in mistakes)
-    assert not list(check.claim_mistakes(load(file), {})), "of a problem that is not in order nothing is known"
+    assert not list(unknown_metrics(load(file), {})), "of a problem that is not in order nothing is known"
 
 
 def test_a_misspelt_metric_stops_before_training(write, tmp_path, capsys):
@@ -463,4 +463,4 @@ def test_the_article_s_optimizers_and_schedules_have_no_mistakes():
     assert list(check.optimizer_mistakes(article)) == []
     assert list(check.schedule_mistakes(article, dict.fromkeys(article.problems, 1000))) == []
     metrics = {name: ["accuracy"] if name == "digits_cnn" else [] for name in article.problems}
-    assert list(check.claim_mistakes(article, metrics)) == []
+    assert list(unknown_metrics(article, metrics)) == []
