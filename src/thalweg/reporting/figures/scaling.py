@@ -115,7 +115,7 @@ def name_missed(axis: Axes, rows: pd.DataFrame, colour: str, top: float) -> None
             look: dict[str, Any] = {"marker": TARGETS[place][0], "color": colour, "markerfacecolor": "none"}
             axis.plot([row["batch_size"]], [top], **look, transform=axis.transData + down, clip_on=False)
             axis.annotate(
-                f"{row['reached']} of {row['n']}",
+                f"{row['reached']}/{row['n']}",
                 (row["batch_size"], top),
                 (0, -(5 + 16 * depth)),
                 textcoords="offset points",
