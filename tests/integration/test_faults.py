@@ -221,7 +221,7 @@ def test_a_disk_that_is_full_loses_nothing_that_was_finished(finished, tmp_path)
 @mounting
 def test_results_that_cannot_be_written_are_told_and_left_as_they_are(finished, tmp_path):
     before, stored = finished.content(), finished.stored()
-    template = finished.root / "reports/base.html"
+    template = finished.root / "reports/document.html"
     template.write_text(template.read_text() + "<!-- an edit -->\n")
     script = tmp_path / "launch"
     script.write_text('mount --bind results results && mount -o remount,ro,bind results && exec "$@"\n')

@@ -69,7 +69,7 @@ def test_added_seeds_schedules_and_batch_sizes_train_what_is_new(finished):
 
 def test_statistics_and_templates_train_nothing(finished):
     before = finished.stored()
-    template = finished.root / "reports/base.html"
+    template = finished.root / "reports/document.html"
     template.write_text(template.read_text() + "<!-- an edit -->\n")
     statistic = finished.root / "src/thalweg/analysis/tables.py"
     statistic.write_text(statistic.read_text() + "\nEDITED = True\n")
