@@ -913,7 +913,8 @@ def take_data(page, _, report):
         if (report / "tables" / f"{name}.csv").is_file():
             length = len(derived.pd.read_csv(report / "tables" / f"{name}.csv", low_memory=False))
             rows.append([name, f"{name}.csv", f"{length:,}", len(columns)])
-            page.take_table(f"Columns of {name}", columns[["column", "unit", "meaning"]].to_numpy().tolist())
+            names = [f"{one.column} in {one.unit}" if one.unit else one.column for one in columns.itertuples()]
+            page.take_table(f"Columns of {name}", list(map(list, zip(names, columns["meaning"], strict=True))))
     page.take_table("Tables", rows)
 
 

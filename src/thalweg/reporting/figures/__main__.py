@@ -76,6 +76,7 @@ def describe(name: str, problem: str | None, drawing: panels.Drawing) -> dict[st
         "height": height,
         "facts": facts,
         "columns": list(table.columns),
+        "numbers": list(table.select_dtypes("number")),
         "rows": [list(map(_cell, table.columns, row)) for row in table.itertuples(index=False)],
     }
 
