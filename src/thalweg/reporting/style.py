@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
+from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
 
 from thalweg.reporting.sizes import SCREEN, Sizes
 from thalweg.store import write_whole
@@ -160,13 +163,41 @@ def save_for_print(figure: Figure, file: Path, pgf: bool = False) -> None:
 
 
 def lay_out(figure: Figure) -> None:
-    """Give all panels their places for good, as text is measured in a PDF, which sets the figure to 72 dots an inch."""
+    """Give all panels their places for good, as text is measured in a PDF, which sets the figure to 72 dots an inch.
+
+    Bare axes keep their gridlines but lose their ticks, which most of the time of a figure of many panels went to.
+    """
     dpi = figure.dpi
     FigureCanvasPdf(figure)
+    bare = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if _is_bare(axis)]
+    for axis in bare:
+        axis.set_in_layout(False)
+        axis.set_label_coords(0, 0)
+        axis.set_tick_params(left=False, bottom=False)
+        axis.grid(False)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
     figure.set(dpi=dpi, layout_engine="none")
+    for axis in bare:
+        _rule(axis)
+
+
+def _is_bare(axis: Axis) -> bool:
+    """Whether an axis has gridlines, but neither a label nor labels of ticks, as in a panel in the midst."""
+    ticks = axis.get_tick_params()
+    labelled = axis.get_label_text() or ticks.get("labelbottom") or ticks.get("labelleft")
+    return ticks["gridOn"] and not labelled
+
+
+def _rule(axis: Axis) -> None:
+    """Draw the gridlines of a bare axis as one path, where a tick would be an object of five parts."""
+    panel, is_x = axis.axes, isinstance(axis, XAxis)
+    places = panel.get_xaxis_transform("grid") if is_x else panel.get_yaxis_transform("grid")
+    lines = [Outline([(at, 0), (at, 1)] if is_x else [(0, at), (1, at)]) for at in axis.get_majorticklocs()]
+    stroke: dict[str, Any] = {"edgecolor": GRID, "linewidth": _SETTINGS["grid.linewidth"], "capstyle": "projecting"}
+    path = Outline.make_compound_path(*lines)
+    panel.add_artist(PathPatch(path, transform=places, fill=False, zorder=0.5, **stroke))
 
 
 def darkens(text: str) -> str:

@@ -2,7 +2,9 @@ import itertools
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from thalweg.reporting import style
@@ -59,6 +61,26 @@ def test_settings_do_not_depend_on_what_was_set_before():
     with matplotlib.rc_context({"lines.linestyle": ":", "font.size": 30}), style.applied():
         assert matplotlib.rcParams["lines.linestyle"] == "-"
         assert matplotlib.rcParams["font.size"] == 8
+
+
+def test_panels_in_the_midst_look_as_if_matplotlib_drew_their_gridlines_without_marks():
+    """On a linear, a logarithmic and a symmetric logarithmic axis, with ticks beyond the ends of each."""
+    with style.applied():
+        figures = [Figure((6, 5)), Figure((6, 5))]
+        for figure in figures:
+            axes = figure.subplots(3, 2, sharex="col", sharey="row")
+            axes[0, 1].set(xscale="symlog", xlim=(0, 150))
+            axes[1, 0].set(yscale="log", ylim=(2e-4, 30))
+            style.lay_out(figure) if figure is figures[0] else figure.set_layout_engine("none")
+        for ours, theirs in zip(*(figure.axes for figure in figures), strict=True):
+            theirs.set_position(ours.get_position())
+            for axis, side in ((theirs.xaxis, "bottom"), (theirs.yaxis, "left")):
+                axis.set_tick_params(length=3.5 if axis.get_tick_params()[f"label{side}"] else 0)
+        drawn = [FigureCanvasAgg(figure) for figure in figures]
+        for canvas in drawn:
+            canvas.draw()
+    assert figures[0].axes[1].xaxis.get_ticklines()[0].get_visible() is False
+    assert np.array_equal(*(np.asarray(canvas.buffer_rgba()) for canvas in drawn))
 
 
 def test_a_saved_figure_turns_dark_and_is_the_same_bytes_again(tmp_path):

@@ -29,16 +29,12 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         for column, batch_size in enumerate(batch_sizes):
             loss, share = axes[2 * part, column], axes[2 * part + 1, column]
             panel = budgets[(budgets["batch_size"] == batch_size) & budgets["optimizer"].isin(names)]
-            for optimizer, curve in panel.groupby("optimizer", sort=False):
-                line = styles[optimizer]
-                lower, upper = (curve[end].clip(*limits) for end in ("lower", "upper"))
-                loss.fill_between(curve["k"], lower, upper, color=line.colour, alpha=0.12, linewidth=0)
-                infinite = curve["k"][np.isinf(curve["median"])]
-                if len(infinite):
-                    top = np.full(len(infinite), limits[1])
-                    loss.plot(infinite, top, "x", color=line.colour, markersize=3.5, clip_on=False)
-            medians = panel.assign(median=panels.drawable(panel["median"], limits))
-            panels.marked_lines(loss, medians, "k", "median", styles)
+            shown = panels.within(panel, limits)
+            loss.add_collection(panels.bands(shown, "k", styles, 0.12), autolim=False)
+            for optimizer, infinite in panel[np.isinf(panel["median"])].groupby("optimizer", sort=False):
+                top = np.full(len(infinite), limits[1])
+                loss.plot(infinite["k"], top, "x", color=styles[optimizer].colour, markersize=3.5, clip_on=False)
+            panels.marked_lines(loss, shown, "k", "median", styles)
             panels.marked_lines(share, panel, "k", "lost", styles)
     for axis in axes[::2].flat:
         panels.logarithmic(axis, "y", limits)

@@ -22,13 +22,13 @@ def draw(
     limits = panels.positive_limits(curves[["median", "lower"]].to_numpy())
     rows = [size for size in batch_sizes for _ in panels.sixes(styles)]
     figure, axes = panels.grid(len(rows), len(schedules), 1.75)
-    shown = panels.thinned(curves, CELL)
+    shown = panels.within(panels.thinned(curves, CELL), limits)
     # First of all, or every band would have the limits of all panels found anew.
     panels.logarithmic(axes[0, 0], "y", limits)
     six = panels.six_of(shown["optimizer"], styles)
     for (batch_size, schedule, part), panel in shown.groupby(["batch_size", "schedule", six]):
         axis = axes[rows.index(batch_size) + part, schedules.index(schedule)]
-        panels.spreads(axis, panel, against, styles, limits)
+        panels.spreads(axis, panel, against, styles)
         panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
     panels.along(axes[0, 0], shown[against])
     panels.name_columns(axes, schedules)

@@ -48,10 +48,11 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
     for column, quantity in enumerate(quantities):
         of_quantity = shown[shown["quantity"] == quantity]
         limits = panels.positive_limits(of_quantity[["median", "lower"]].to_numpy())
+        of_quantity = panels.within(of_quantity, limits)
         panels.logarithmic(axes[0, column], "y", limits)
         for axis, (batch_size, names) in zip(axes[:, column], rows, strict=True):
             panel = of_quantity[(of_quantity["batch_size"] == batch_size) & of_quantity["optimizer"].isin(names)]
-            panels.spreads(axis, panel, "step", styles, limits)
+            panels.spreads(axis, panel, "step", styles)
             if quantity in FALLING:
                 panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
             if quantity == "gradient_noise_scale":

@@ -49,26 +49,28 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         axis.set_autoscalex_on(False)
     for axis in axes[::2].flat:
         panels.logarithmic(axis, "y", limits)
+    shown = panels.within(rates, (limits[0], 10 * limits[1]))
     six = panels.six_of(rates["optimizer"], styles)
-    for (batch_size, schedule, part), panel in rates.groupby(["batch_size", "schedule", six]):
+    for (batch_size, schedule, part), panel in shown.groupby(["batch_size", "schedule", six]):
         place = 2 * (rows.index(batch_size) + part), schedules.index(schedule)
         loss, share = axes[place], axes[place[0] + 1, place[1]]
-        medians = panel.assign(median=panels.drawable(panel["median"], limits))
-        for optimizer, line in panel.groupby("optimizer", sort=False):
-            drawn = styles[optimizer]
-            lower, upper = (line[end].clip(limits[0], 10 * limits[1]) for end in ("lower", "upper"))
-            width = 1.6 if optimizer in gridded else 0.8
-            loss.vlines(line["learning_rate"], lower, upper, color=drawn.colour, linewidth=width, alpha=0.35)
-            if optimizer not in gridded:
-                for axis, name in ((loss, "median"), (share, "lost_share")):
-                    axis.plot(line["learning_rate"], medians.loc[line.index, name], **_point(drawn))
-            best = medians.loc[line.index][line["chosen"] & (line["median"] <= limits[1])]
-            if len(best):
-                mark = {"marker": drawn.marker, "color": drawn.colour, "markersize": 6}
-                loss.plot(best["learning_rate"], best["median"], linestyle="none", clip_on=False, **mark)
-        joined = medians[medians["optimizer"].isin(gridded)]
-        panels.lines(loss, joined, "learning_rate", "median", styles)
-        panels.lines(share, joined, "learning_rate", "lost_share", styles)
+        joined = panel["optimizer"].isin(gridded)
+        loss.vlines(
+            panel["learning_rate"],
+            panel["lower"],
+            panel["upper"],
+            color=[styles[optimizer].colour for optimizer in panel["optimizer"]],
+            linewidth=joined.map({True: 1.6, False: 0.8}),
+            alpha=0.35,
+        )
+        for optimizer, line in panel[~joined].groupby("optimizer", sort=False):
+            for axis, name in ((loss, "median"), (share, "lost_share")):
+                axis.plot(line["learning_rate"], line[name], **_point(styles[optimizer]))
+        for best in panel[panel["chosen"] & (panel["median"] <= limits[1])].itertuples():
+            mark = {"marker": styles[best.optimizer].marker, "color": styles[best.optimizer].colour, "markersize": 6}
+            loss.plot(best.learning_rate, best.median, linestyle="none", clip_on=False, **mark)
+        panels.lines(loss, panel[joined], "learning_rate", "median", styles)
+        panels.lines(share, panel[joined], "learning_rate", "lost_share", styles)
         share.set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
     for axis in axes.flat:
         axis.tick_params(labelleft=panels.is_first(axis))

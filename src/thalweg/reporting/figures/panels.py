@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -244,6 +245,12 @@ def drawable(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
     return values.where(np.isfinite(values)).clip(lower=limits[0])
 
 
+def within(rows: pd.DataFrame, limits: tuple[float, float]) -> pd.DataFrame:
+    """Rows of which medians are `drawable`, and quartiles end where the limits do."""
+    ends = {end: rows[end].clip(*limits) for end in ("lower", "upper")}
+    return rows.assign(median=drawable(rows["median"], limits), **ends)
+
+
 def power(value: float, _: Any = None) -> str:
     """A tick at a power of ten. Its exponent is a letter of the font, since what is set as one would be too small."""
     return "0" if value == 0 else f"10{templates.superscript(round(math.log10(value)))}"
@@ -316,26 +323,23 @@ def thinned(rows: pd.DataFrame, line: Sequence[str]) -> pd.DataFrame:
     return rows[rows.index.isin(np.concatenate([*ends, *extremes]))]
 
 
-def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line], limits: tuple[float, float]) -> None:
-    """The median of each optimizer as a line with a mark at its end, and a band from `lower` to `upper`."""
+def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line]) -> None:
+    """The median of each optimizer as a line with a mark at its end, and a band from `lower` to `upper`, of rows that
+    are `within` the limits."""
     # Or the limits of all panels would be found anew for every line; `along` gives them.
     axis.set_autoscalex_on(False)
-    for optimizer, line in rows.groupby("optimizer", sort=False):
-        lower, upper = (line[end].clip(*limits) for end in ("lower", "upper"))
-        axis.fill_between(line[x], lower, upper, color=styles[optimizer].colour, alpha=0.16, linewidth=0)
-    medians = rows.assign(median=drawable(rows["median"], limits)).dropna(subset="median")
+    axis.add_collection(bands(rows, x, styles, 0.16), autolim=False)
+    medians = rows.dropna(subset="median")
     if len(medians):
-        names = list(dict.fromkeys(medians["optimizer"]))
+        places, names = pd.factorize(medians["optimizer"])
         # Where there are labels already, seaborn does not look through all ticks for whether there should be.
         axis.set(xlabel=" ", ylabel=" ")
-        # A median that is lost once stays lost, so that no line has a gap.
+        # A median that is lost once stays lost, so that no line has a gap. As units, lines cost seaborn half of what
+        # they would with a hue each.
         sns.lineplot(
-            medians,
-            x=x,
-            y="median",
-            hue="optimizer",
-            hue_order=names,
-            palette={name: line.colour for name, line in styles.items()},
+            x=medians[x],
+            y=medians["median"],
+            units=places,
             markevery=[-1],
             markeredgewidth=0,
             clip_on=False,
@@ -345,9 +349,19 @@ def spreads(axis: Axes, rows: pd.DataFrame, x: str, styles: dict[str, style.Line
             ax=axis,
         )
         axis.set(xlabel="", ylabel="")
-        # With `style`, seaborn would look for lines of each optimizer in the style of every other one.
         for name, drawn in zip(names, axis.get_lines()[-len(names) :], strict=True):
-            drawn.set(linestyle=styles[name].linestyle, marker=styles[name].marker)
+            look = styles[name]
+            drawn.set(color=look.colour, linestyle=look.linestyle, marker=look.marker)
+
+
+def bands(rows: pd.DataFrame, x: str, styles: dict[str, style.Line], alpha: float) -> PolyCollection:
+    """From `lower` to `upper`, of each optimizer, where both are known."""
+    known = rows.dropna(subset=["lower", "upper"])
+    places, names = pd.factorize(known["optimizer"])
+    points = known[[x, "lower", "upper"]].to_numpy(float)
+    of_each = [points[places == place] for place in range(len(names))]
+    outlines = [np.concatenate([band[:, [0, 1]], band[::-1, [0, 2]]]) for band in of_each]
+    return PolyCollection(outlines, facecolors=[styles[name].colour for name in names], alpha=alpha, linewidths=0)
 
 
 def along(axis: Axes, values: pd.Series) -> None:
