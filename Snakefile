@@ -141,4 +141,5 @@ rule all:
         TRAINED,
         rules.tables.output,
         FIGURES.values(),
+        rules.cells.output,
         rules.report.output,

@@ -112,7 +112,8 @@ def write_report(made, drawings) -> Path:
     with style.applied():
         for (name, problem), drawing in drawings.items():
             write(name, problem, drawing, folder / "figures")
-    command = [sys.executable, "-m", "thalweg.reporting.pages", "--experiment", file]
-    subprocess.run([*command, "--results", results, "--output", folder], check=True)
+    for pages in ("cells", "pages"):
+        command = [sys.executable, "-m", f"thalweg.reporting.{pages}", "--experiment", file]
+        subprocess.run([*command, "--results", results, "--output", folder], check=True)
     overview.write(results.parent)
     return folder

@@ -122,7 +122,16 @@ def write_table(file: Path, table: pa.Table) -> None:
     write_whole(file, sink.getvalue().to_pybytes())
 
 
-def read_shards(folders: Iterable[Path], name: str) -> pa.Table:
-    """One of SHARDS over all jobs' folders; a column that only some have is null in the others."""
-    tables = [pq.read_table(folder / f"{name}.parquet") for folder in folders]
+def read_shards(folders: Iterable[Path], name: str, categories: Iterable[str] = ()) -> pa.Table:
+    """One of SHARDS over all jobs' folders; a column that only some have is null in the others.
+
+    Of the columns named as `categories` each text is read once, and its rows refer to it.
+    """
+    tables = [_read_table(folder / f"{name}.parquet", list(categories)) for folder in folders]
     return pa.concat_tables(tables, promote_options="default")
+
+
+def _read_table(file: Path, categories: list[str]) -> pa.Table:
+    # Files of a few thousand rows: what Arrow's data sets and threads take to start is longer than to read one.
+    with pq.ParquetFile(file, read_dictionary=categories) as opened:
+        return opened.read(use_threads=False)

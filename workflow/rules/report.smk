@@ -117,10 +117,44 @@ for problem, files in FIGURES.items():
             + RECORDED
 
 
+# What pages show of the experiment: all of it.
+SHOWN = {name: part for name, part in PARTS.items() if name != "software"}
+
+
+# Beside the figures, which these pages do not need.
+rule cells:
+    input:
+        rules.tables.output,
+        TRAINED,
+        experiment=ancient(EXPERIMENT_FILE),
+    output:
+        # One folder and not its pages: a thousand files would slow every launch, and those of old cells would stay.
+        directory(f"{RESULTS}/report/cells"),
+        record=record("cells"),
+    log:
+        f"{RESULTS}/logs/cells.log",
+    conda:
+        "../../environment.yml"
+    params:
+        made_from=digest(
+            [
+                job_digest("thalweg.reporting.cells"),
+                launch.folder_digest(HERE / "reports"),
+                SHOWN,
+            ]
+        ),
+        results=lambda w: RESULTS,
+    shell:
+        "python -m thalweg.reporting.cells --experiment {input.experiment:q} --results {params.results}"
+        " --output {params.results}/report"
+        f"{RECORDED}"
+
+
 rule report:
     input:
         rules.tables.output,
         FIGURES.values(),
+        rules.cells.output,
         TRAINED,
         HERE / "CITATION.cff",
         HERE / "Snakefile",
@@ -132,8 +166,6 @@ rule report:
             f"{RESULTS}/report/problems/{{problem}}.html",
             problem=EXPERIMENT.problems,
         ),
-        # One folder and not its pages: a thousand files would slow every launch, and those of old cells would stay.
-        directory(f"{RESULTS}/report/cells"),
         directory(f"{RESULTS}/report/source"),
         expand(f"{RESULTS}/report/{{file}}", file=[*FILES, SUMMARY, *PROVENANCE]),
         expand(
@@ -155,7 +187,7 @@ rule report:
                 job_digest("thalweg.reporting.pages"),
                 launch.folder_digest(HERE / "reports"),
                 launch.folder_digest(HERE / "workflow"),
-                {name: part for name, part in PARTS.items() if name != "software"},
+                SHOWN,
             ]
         ),
         results=lambda w: RESULTS,

@@ -435,7 +435,7 @@ def _steps_to(experiment: Experiment, runs: pd.DataFrame, recorded: pd.DataFrame
             continue
         there = rows[rows[column] >= value] if at_least else rows[rows[column] <= value]
         steps = there.groupby("run")["step"].min().astype(float)
-        found[of_problem] = runs.loc[of_problem, "run"].map(steps).fillna(math.inf)
+        found[of_problem] = runs.loc[of_problem, "run"].map(steps).astype(float).fillna(math.inf)
     return found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from thalweg.analysis import histories, intervals, targets
 from thalweg.analysis.choose import CELL
@@ -47,8 +48,9 @@ def diagnostics(
     quantity of noise, and there is no row.
     """
     if "gradient_variance" in recorded:
-        batch_sizes = recorded["run"].map(evaluation.drop_duplicates("run").set_index("run")["batch_size"])
-        recorded = recorded.assign(batch_gradient_variance=recorded["gradient_variance"] / batch_sizes)
+        batch_sizes = evaluation.drop_duplicates("run").set_index("run")["batch_size"]
+        of_runs = recorded["run"].map(batch_sizes).astype(float)
+        recorded = recorded.assign(batch_gradient_variance=recorded["gradient_variance"] / of_runs)
     quantities = [({"quantity": name}, name, np.inf) for name in DIAGNOSTICS if name in recorded]
     return _table(evaluation, recorded, quantities, ["quantity"], experiment, examples)
 
@@ -66,28 +68,38 @@ def _table(
     if not parts:
         return evaluation.iloc[:0].reindex(columns=order)
     made = pd.concat(parts, ignore_index=True)
+    of_cells = evaluation[[*CELL, "steps_per_epoch"]].take(made["place"]).reset_index(drop=True)
+    made = pd.concat([of_cells, made], axis=1).astype(dict.fromkeys(names, "str"))
     made["epoch"] = made["step"] / made["steps_per_epoch"]
     made["examples"] = targets.examples_seen(made["step"], made, experiment, examples)
     return made[order]
 
 
 def _spreads(evaluation: pd.DataFrame, recorded: pd.DataFrame, quantities: Quantities) -> Iterator[pd.DataFrame]:
-    """A frame for each quantity and each problem and batch size that has it, whose runs share their steps."""
+    """A frame for each quantity and each problem and batch size that has it, whose runs share their steps: SPREAD, and
+    of each cell the `place` in `evaluation` of its first run."""
     evaluation = evaluation.reset_index(drop=True)
-    reached = evaluation[["run", *SHARED]].reset_index(names="place")
-    reached = reached.merge(recorded.drop_duplicates(["run", "step"]), on="run")
-    groups = list(evaluation.groupby(SHARED, sort=False))
+    reached = evaluation[["run"]].reset_index(names="place").merge(recorded, on="run")
+    reached = reached.drop(columns="run").drop_duplicates(["place", "step"])
+    sharing = evaluation.groupby(SHARED, sort=False)
+    found = dict(iter(reached.groupby(sharing.ngroup().to_numpy()[reached["place"]])))
+    groups = [
+        (problem, group, [*group.groupby(CELL, sort=False).indices.values()], found.get(number, reached.iloc[:0]))
+        for number, ((problem, _), group) in enumerate(sharing)
+    ]
     for names, column, worst in quantities:
-        there = reached.loc[reached[column].notna(), [*SHARED, "place", "step", column]]
-        measured = set(there["problem"])
-        found = dict(iter(there.groupby(SHARED, sort=False)))
-        for key, group in groups:
-            if key[0] in measured:
-                yield _of_cells(group, found.get(key, there.iloc[:0]), column, worst).assign(**names)
+        measured = {problem for problem, *_, rows in groups if rows[column].notna().any()}
+        for problem, group, cells, rows in groups:
+            if problem in measured:
+                there = rows.loc[rows[column].notna(), ["place", "step", column]]
+                yield _of_cells(group, cells, there, column, worst).assign(**names)
 
 
-def _of_cells(group: pd.DataFrame, rows: pd.DataFrame, column: str, worst: float) -> pd.DataFrame:
-    """SPREAD of every cell of a problem and batch size, step by step; `rows` are the histories of its runs."""
+def _of_cells(
+    group: pd.DataFrame, cells: list[NDArray[np.int64]], rows: pd.DataFrame, column: str, worst: float
+) -> pd.DataFrame:
+    """SPREAD of every cell of a problem and batch size, step by step. `cells` are the places of each one's runs in
+    `group`, and `rows` the histories of these runs."""
     steps = np.union1d(rows["step"], group["steps"].iloc[:1])
     run_of, step_of = group.index.get_indexer(rows["place"]), np.searchsorted(steps, rows["step"])
     there = np.zeros((len(group), len(steps)), bool)
@@ -99,17 +111,13 @@ def _of_cells(group: pd.DataFrame, rows: pd.DataFrame, column: str, worst: float
     values[ended_well] = np.take_along_axis(values, latest, axis=1)[ended_well]
     lost = {name: ~there & (group["outcome"] == how).to_numpy()[:, None] for name, how in LOST.items()}
     # What finished runs did not record is not known, and not infinite.
-    cells = [
-        runs
-        for runs in group.groupby(CELL, sort=False).indices.values()
-        if there[runs].any() or not ended_well[runs].any()
-    ]
+    cells = [runs for runs in cells if there[runs].any() or not ended_well[runs].any()]
     ordered = [np.sort(values[runs], axis=0) for runs in cells]
     columns = {
         "n": [np.full(len(steps), len(runs)) for runs in cells],
         **{name: [of_runs[runs].sum(axis=0) for runs in cells] for name, of_runs in lost.items()},
         **{name: [intervals.quantile(one, share) for one in ordered] for name, share in SHARES.items()},
     }
-    alike = group.iloc[[runs[0] for runs in cells for _ in steps]][[*CELL, "steps_per_epoch"]]
     told = {name: np.ravel(of_cells) for name, of_cells in columns.items()}
-    return alike.reset_index(drop=True).assign(step=np.tile(steps, len(cells)), **told)
+    places = np.repeat(group.index[[runs[0] for runs in cells]], len(steps))
+    return pd.DataFrame({"place": places, "step": np.tile(steps, len(cells)), **told})

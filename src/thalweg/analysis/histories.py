@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from thalweg.grid.experiment import Experiment
+from thalweg.store import read_shards, shard_folder
 
 SPLITS = ("train", "validation", "test")
 STAGES = ("tuning", "evaluation")
@@ -55,19 +56,30 @@ def higher_is_better(metric: str) -> bool:
 def read(experiment: Experiment, results: Path, name: str) -> pd.DataFrame:
     """All shards called `name` (runs, histories or measured) below `results`, in one frame, in grid order.
 
-    A job that has not run yet leaves no shard; what it should have trained is counted as missing elsewhere.
-    Raises FileNotFoundError where not one shard is there.
+    `run` is categorical, since a million digests are slow to read and to compare. A job that has not run yet leaves no
+    shard; what it should have trained is counted as missing elsewhere. Raises FileNotFoundError where not one shard is
+    there.
     """
-    files = [
-        results / "runs" / stage / problem / optimizer / f"{name}.parquet"
+    folders = [
+        shard_folder(results, stage, problem, optimizer)
         for stage in STAGES
         for problem in experiment.problems
         for optimizer in experiment.optimizers
     ]
-    shards = [pd.read_parquet(file) for file in files if file.is_file()]
-    if not shards:
+    there = [folder for folder in folders if (folder / f"{name}.parquet").is_file()]
+    if not there:
         raise FileNotFoundError(f"no {name}.parquet in {results / 'runs'}: nothing of this experiment was trained")
-    return pd.concat(shards, ignore_index=True)
+    frame: pd.DataFrame = read_shards(there, name, categories=["run"]).to_pandas()
+    return frame
+
+
+def trained(experiment: Experiment, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All runs with their outcomes and `bits`, and their histories; `run` has the same categories in both, sorted."""
+    recorded, runs = (read(experiment, results, name) for name in ("histories", "runs"))
+    known = sorted(runs["run"].cat.categories)
+    recorded, runs = (frame.assign(run=frame["run"].cat.set_categories(known)) for frame in (recorded, runs))
+    runs = with_outcomes(runs, recorded)
+    return runs.assign(bits=bits(runs, recorded)), recorded
 
 
 def metrics(columns: Iterable[str]) -> list[Metric]:
@@ -93,7 +105,10 @@ def in_grid_order(frame: pd.DataFrame, experiment: Experiment, by: list[str]) ->
 
     def rank(column: pd.Series) -> pd.Series:
         names = order.get(column.name)
-        return column if names is None else column.map({name: place for place, name in enumerate(names)})
+        if names is None:
+            return column
+        # Of a category each name is looked up once, and of a column of texts every row.
+        return column.astype("category").map({name: place for place, name in enumerate(names)}).astype(float)
 
     return frame.sort_values(by, key=rank, kind="stable", ignore_index=True)
 
@@ -109,9 +124,10 @@ def with_outcomes(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     never the lowest test loss along the way.
     """
     columns = [metric.column for metric in metrics(histories.columns)]
-    ordered = histories.sort_values("step", kind="stable")
-    last = ordered.drop_duplicates("run", keep="last")
-    lowest = ordered.sort_values("validation_loss", kind="stable").drop_duplicates("run")
+    steps, losses = histories["step"], histories["validation_loss"].fillna(np.inf)
+    last = histories[steps == steps.groupby(histories["run"]).transform("max")].drop_duplicates("run", keep="last")
+    lowest = histories[losses == losses.groupby(histories["run"]).transform("min")]
+    lowest = lowest.sort_values("step", kind="stable").drop_duplicates("run")
     final = last[["run", *columns, *probes(histories.columns)]].set_index("run").add_prefix("final_")
     best = lowest[["run", "step", *columns]].set_index("run").add_prefix("best_")
     runs = runs[~runs["outcome"].isin(FINISHED) | runs["run"].isin(last["run"])].reset_index(drop=True)
@@ -126,28 +142,23 @@ def bits(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.Series:
     Of a history it takes every column that holds a number, by its name, as 64-bit numbers in little-endian order: what
     other runs recorded beside it changes nothing.
     """
-    ordered = histories.sort_values(["run", "step"], kind="stable", ignore_index=True)
-    names = sorted(ordered.columns.drop("run"))
-    values = np.ascontiguousarray(ordered[names].to_numpy("<f8").T)
-    values[np.isnan(values)] = np.nan
-    starts = np.flatnonzero(ordered["run"].ne(ordered["run"].shift()))
-    pieces = zip(ordered["run"].iloc[starts], starts, [*starts, len(ordered)][1:], strict=True)
-    recorded = {
-        run: b"".join(
-            name.encode() + column.tobytes()
-            for name, column in zip(names, values[:, first:end], strict=True)
-            if not np.isnan(column).all()
-        )
-        for run, first, end in pieces
-    }
-    return pd.Series(
-        [
-            hashlib.sha256(f"{outcome} {ended_at} ".encode() + recorded.get(run, b"")).hexdigest()[:8]
-            for run, outcome, ended_at in zip(runs["run"], runs["outcome"], runs["ended_at"], strict=True)
-        ],
-        index=runs.index,
-        dtype="str",
-    )
+    known = pd.Index(histories["run"].unique())
+    codes = known.get_indexer(histories["run"])
+    order = np.lexsort((histories["step"], codes))
+    starts = np.searchsorted(codes[order], np.arange(len(known) + 1)).tolist()
+    ends = zip(runs["outcome"], runs["ended_at"], strict=True)
+    digests = [hashlib.sha256(f"{outcome} {ended_at} ".encode()) for outcome, ended_at in ends]
+    places = known.get_indexer(runs["run"]).tolist()
+    recorded = [(digest, place) for digest, place in zip(digests, places, strict=True) if place >= 0]
+    for name in sorted(histories.columns.drop("run")):
+        values = histories[name].to_numpy("<f8")[order]
+        absent = np.isnan(values)
+        values[absent] = np.nan
+        empty = np.logical_and.reduceat(absent, starts[:-1]).tolist()
+        for digest, place in recorded:
+            if not empty[place]:
+                digest.update(name.encode() + values[starts[place] : starts[place + 1]].tobytes())
+    return pd.Series([digest.hexdigest()[:8] for digest in digests], index=runs.index, dtype="str")
 
 
 def lost(runs: pd.DataFrame) -> dict[str, int]:

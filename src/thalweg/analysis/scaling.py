@@ -56,26 +56,31 @@ def table(found: pd.DataFrame, best: pd.DataFrame, experiment: Experiment) -> pd
     steps = targets.resampled_medians(found, groups.ngroup().to_numpy(), len(made), "taken")
     made["median"] = np.where(np.isinf(steps[:, 0]), np.nan, steps[:, 0])
     seeds = found["seed"].nunique()
+    alike: dict[tuple[int, ...], list[pd.DataFrame]] = {}
     for _, rows in made.groupby(SERIES):
-        sizes = rows["batch_size"].to_numpy(float)
-        for name, values in of_series(sizes, steps[rows.index].T, seeds, _coarseness(rows, experiment)).items():
-            made.loc[rows.index, name] = values
+        alike.setdefault(tuple(rows["batch_size"]), []).append(rows)
+    parts = []
+    for batch_sizes, series in alike.items():
+        sizes, samples = np.array(batch_sizes, float), [steps[rows.index].T for rows in series]
+        fits = np.split(fit(sizes, np.concatenate(samples)), len(series))
+        for rows, of_rows, fitted in zip(series, samples, fits, strict=True):
+            told = of_series(sizes, of_rows, fitted, seeds, _coarseness(rows, experiment))
+            parts.append(pd.DataFrame(told, index=rows.index))
+    made = made.join(pd.concat(parts)) if parts else made
     ends = [f"{name}_{end}" for name in FITTED for end in ("lower", "upper")]
     named = [*CELL, *TRIAL, "target", "n", "reached", "median", "fitted", "perfect", "fit", *FITTED, *ends]
     ordered = histories.in_grid_order(made, experiment, keys).reindex(columns=[*named, "extrapolated", "regime"])
     return ordered.astype(dict.fromkeys(["fit", "extrapolated", "regime"], "str"))
 
 
-def of_series(sizes: Array, steps: Array, seeds: int, coarseness: float) -> dict[str, Any]:
+def of_series(sizes: Array, steps: Array, fits: Array, seeds: int, coarseness: float) -> dict[str, Any]:
     """The fit of one series of batch sizes: its numbers, and the steps of its curve at each size.
 
     `steps` are (samples, batch sizes): as they are in the first row, then intervals.RESAMPLES times as they would be
-    with other seeds. A resample with too few batch sizes for a fit could have any, and counts below the lower end and
-    above the upper one. `perfect` are the steps if each batch were worth its size, from the smallest one fitted on.
-    Steps that no such curve goes through have no fit: see `departs`, also for `coarseness`.
+    with other seeds; `fits` is `fit` of them. A resample with too few batch sizes for a fit could have any, and counts
+    below the lower end and above the upper one. `perfect` are the steps if each batch were worth its size, from the
+    smallest one fitted on. Steps that no such curve goes through have no fit: see `departs`, also for `coarseness`.
     """
-    distinct, of = np.unique(steps, axis=0, return_inverse=True)
-    fits = fit(sizes, distinct)[of.ravel()]
     used = _usable(steps[0])
     row: dict[str, Any] = {"fit": "fitted", **dict(zip(FITTED, fits[0], strict=True))}
     row["fitted"] = fits[0, 0] + fits[0, 1] / sizes
@@ -132,7 +137,16 @@ def fit(sizes: Array, steps: Array) -> Array:
     all samples at once. Where it falls towards an end, the limit is the answer: a critical batch size of zero, with
     E_min zero, where larger batches save no step; an infinite one, with S_min zero, where they save in proportion.
     Infinite steps are left out, and none, where runs begin at the target; NaN where fewer than FEWEST_SIZES are left.
+    Equal rows, of which resamples have many, are fitted once.
     """
+    order = np.lexsort(steps.T)
+    first = np.append(True, (steps[order[1:]] != steps[order[:-1]]).any(axis=1))
+    of = np.empty(len(steps), int)
+    of[order] = np.cumsum(first) - 1
+    return _fit(sizes, steps[order[first]])[of]
+
+
+def _fit(sizes: Array, steps: Array) -> Array:
     there = _usable(steps)
     weights = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
     logs, at = np.log(np.where(there, steps, 1)), np.log(sizes)

@@ -22,13 +22,14 @@ def table(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
     and the best rate comes there, the steps to it. `by_rate` is choose.rates of the tuning runs.
     """
     ranges = [name for name, one in experiment.optimizers.items() if len(one.learning_rates) > 1]
+    tried = by_rate[by_rate["optimizer"].isin(ranges)].assign(loss=histories.resolved(by_rate["median"]))
     rows = []
-    for key, group in by_rate[by_rate["optimizer"].isin(ranges)].groupby(CELL, sort=False):
-        ordered = group.sort_values("learning_rate")
-        by_steps = bool(np.isfinite(ordered["steps_to_target"]).any())
-        results = ordered["steps_to_target"] if by_steps else histories.resolved(ordered["median"])
+    for key, group in tried.groupby(CELL, sort=False)[["learning_rate", "steps_to_target", "loss"]]:
+        values = group.to_numpy(float)
+        rates, steps, losses = values[values[:, 0].argsort()].T
+        by_steps = bool(np.isfinite(steps).any())
         measure = "steps to target" if by_steps else "final validation loss"
-        found = width(ordered["learning_rate"].to_numpy(float), results.to_numpy(float))
+        found = width(rates, steps if by_steps else losses)
         rows.append({**dict(zip(CELL, key, strict=True)), "measure": measure, "within": WITHIN, **found})
     names = [*CELL, "measure", "within", "best", "lower", "upper", "decades", "rates", "open", "range"]
     return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(["open", "range"], "str"))

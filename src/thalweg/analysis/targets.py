@@ -55,7 +55,7 @@ def of_problems(experiment: Experiment, evaluation: pd.DataFrame) -> pd.DataFram
     return made
 
 
-def examples_of(experiment: Experiment, results: Path) -> dict[str, float]:
+def examples_of(experiment: Experiment, results: Path) -> dict[str, int]:
     """For each problem that was checked, how many examples its training split has."""
     counted = {}
     for problem in experiment.problems:
@@ -74,9 +74,11 @@ def examples_seen(
     `examples` (those of the training split, by problem) says nothing.
     """
     epochs, beyond = np.divmod(taken, rows["steps_per_epoch"])
-    dropped = rows["problem"].map({problem: grid.drop_remainder for problem, grid in experiment.problems.items()})
+    # Of a category each name is looked up once, and of a column of texts every row.
+    problems = rows["problem"].astype("category")
+    dropped = problems.map({problem: grid.drop_remainder for problem, grid in experiment.problems.items()}).astype(bool)
     in_batches = rows["steps_per_epoch"] * rows["batch_size"]
-    in_epoch = rows["problem"].map(dict(examples)).astype(float).where(~dropped, in_batches)
+    in_epoch = problems.map(dict(examples)).astype(float).where(~dropped, in_batches)
     return epochs * in_epoch + np.minimum(beyond * rows["batch_size"], in_epoch)
 
 

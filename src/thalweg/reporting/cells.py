@@ -1,19 +1,28 @@
-"""What the pages of cells show: every table grouped by cell once, as plain data."""
+"""Write the pages of cells, which need no figure: `python -m thalweg.reporting.cells`. Every table is grouped by cell
+once, as plain data."""
 
-from collections.abc import Iterator
+import argparse
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis import histories
+from thalweg.analysis import histories, targets
 from thalweg.analysis.choose import CELL, TRIAL
 from thalweg.analysis.comparisons import preference
 from thalweg.analysis.histories import LOST, Metric
-from thalweg.reporting import plots
+from thalweg.grid.experiment import Experiment, load
+from thalweg.reporting import plots, recommendation, templates
 from thalweg.reporting.findings import records
+from thalweg.store import write_whole
 
 TOP = 30
 """How many cells of each problem are printed."""
+
+SHOWN = ("cells", "rates", "runs", "targets", "curves")
+"""The tables that the pages show."""
 
 Key = tuple[Any, ...]
 """A cell's values of CELL."""
@@ -78,7 +87,7 @@ def _curves(table: pd.DataFrame) -> dict[Key, dict[Metric, list[plots.Point]]]:
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     """A frame's rows as tuples of plain Python values."""
-    rows: Iterator[tuple[Any, ...]] = frame.itertuples(index=False, name=None)
+    rows: Iterator[tuple[Any, ...]] = frame.astype(object).itertuples(index=False, name=None)
     return rows
 
 
@@ -92,3 +101,35 @@ def _history(curves: list[list[plots.Point]]) -> list[dict[str, Any]]:
 
 def _is_drawn(metric: Metric) -> bool:
     return metric.name == "loss" and metric.split in ("train", "test")
+
+
+def rendered(
+    experiment: Experiment, tables: dict[str, pd.DataFrame], examples: Mapping[str, int]
+) -> Iterator[tuple[str, str]]:
+    """The page of every cell with its place in the report. `examples` are those of the training split, by problem."""
+    for one in details(ranked(tables["cells"]), tables):
+        cell = one["cell"]
+        one |= {"experiment": experiment, "ends_at_target": experiment.problems[cell["problem"]].end_at_target}
+        one |= {"code": recommendation.code(experiment, cell, examples[cell["problem"]])}
+        yield templates.page("cell.html", address(cell), one)
+
+
+def write(experiment: Experiment, results: Path, report: Path) -> None:
+    """Write the pages into `report`; those of cells that are no longer in the experiment vanish."""
+    tables = {name: pd.read_parquet(results / "tables" / f"{name}.parquet") for name in SHOWN}
+    shutil.rmtree(report / "cells", ignore_errors=True)
+    for place, text in rendered(experiment, tables, targets.examples_of(experiment, results)):
+        write_whole(report / place, text.encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m thalweg.reporting.cells", description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="the folder of the report")
+    arguments = parser.parse_args()
+    write(load(arguments.experiment), arguments.results, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,5 @@
-"""Write the report: `python -m thalweg.reporting.pages`. Pages are templates of reports/ filled from the tables."""
+"""Write the report around its figures and the pages of its cells: `python -m thalweg.reporting.pages`. Pages are
+templates of reports/ filled from the tables."""
 
 import argparse
 import json
@@ -30,8 +31,8 @@ from thalweg.reporting.figures import figures_of
 from thalweg.reporting.findings import records
 from thalweg.store import write_json, write_whole
 
-FOLDERS = ("problems", "cells", "source")
-"""Those with a page for each problem and each cell, and with what the report was made from."""
+FOLDERS = ("problems", "source")
+"""Those with a page for each problem, and with what the report was made from."""
 CLOCK = tuple(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)
 
 
@@ -182,38 +183,25 @@ def summary(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def rendered(
-    experiment: Experiment, tables: dict[str, pd.DataFrame], values: dict[str, Any]
-) -> Iterator[tuple[str, str]]:
-    """Every page with its place in the report."""
+def rendered(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every page but those of cells, with its place in the report."""
     for name in PAGES:
-        yield page(f"{name}.html", f"{name}.html", values)
+        yield templates.page(f"{name}.html", f"{name}.html", values)
     for problem in values["problems"]:
-        yield page("problem.html", f"problems/{problem['name']}.html", {**values, "problem": problem})
-    examples = {problem["name"]: problem["check"]["splits"]["train"]["examples"] for problem in values["problems"]}
-    for one in cells.details(values["cells"], tables):
-        cell = one["cell"]
-        one |= {"experiment": experiment, "ends_at_target": experiment.problems[cell["problem"]].end_at_target}
-        one |= {"code": recommendation.code(experiment, cell, examples[cell["problem"]])}
-        yield page("cell.html", cells.address(one["cell"]), one)
-
-
-def page(template: str, place: str, values: dict[str, Any]) -> tuple[str, str]:
-    """A page and its place, which it is told, with the way from there to the report's folder."""
-    return place, templates.render(template, **values, page=place, root="../" * place.count("/"))
+        yield templates.page("problem.html", f"problems/{problem['name']}.html", {**values, "problem": problem})
 
 
 def write(experiment: Experiment, results: Path, report: Path) -> None:
-    """Write the pages, what they use and the tables into `report`, where the figures are already.
+    """Write the pages, what they use and the tables into `report`, where figures and pages of cells are already.
 
-    Pages of problems and cells that are no longer in the experiment vanish. Checksums come last, and the description
-    for other programs before them, since they speak of all other files.
+    Pages of problems that are no longer in the experiment vanish. Checksums come last, and the description for other
+    programs before them, since they speak of all other files.
     """
     tables = read(results)
     values = context(experiment, tables, results, report)
     for folder in FOLDERS:
         shutil.rmtree(report / folder, ignore_errors=True)
-    for place, text in rendered(experiment, tables, values):
+    for place, text in rendered(values):
         write_whole(report / place, text.encode())
     write_json(report / SUMMARY, summary(values))
     for name in FILES:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ _LATEX = str.maketrans(
 def render(template: str, **values: Any) -> str:
     """The text of a template of reports/. Raises jinja2.UndefinedError for a value that is not there."""
     return _environment().get_template(template).render(**values)
+
+
+def page(template: str, place: str, values: Mapping[str, Any]) -> tuple[str, str]:
+    """A page and its place in the report, which it is told, with the way from there to the report's folder."""
+    return place, render(template, **values, page=place, root="../" * place.count("/"))
 
 
 def number(value: float | None, digits: int = 3) -> str:

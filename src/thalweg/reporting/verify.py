@@ -50,9 +50,7 @@ def compared(
     differences = changed(published, experiment)
     if differences:
         return certificate.Comparison(0, 0, differences, [], [], [], [])
-    recorded = histories.read(experiment, results, "histories")
-    runs = histories.with_outcomes(histories.read(experiment, results, "runs"), recorded)
-    runs["bits"] = histories.bits(runs, recorded)
+    runs, _ = histories.trained(experiment, results)
     environments = tables.provenance(histories.read(experiment, results, "measured"))
     return certificate.compare(published, experiment, results, runs, environments, drawn)
 

@@ -59,6 +59,16 @@ def test_what_finished_runs_did_not_record_has_no_row(runs, of_this):
     assert found["median"].tolist() == [8 / 4, 4 / 4]
 
 
+def test_runs_may_be_categories(runs, of_this):
+    """Also where each has a batch size of its own."""
+    runs = runs.assign(batch_size=[1, 2, 4, 8])
+    variance = recorded("gradient_variance", {run: {0: 8.0, 3: 4.0} for run in OUTCOMES})
+    alike = pd.CategoricalDtype(list(OUTCOMES)[::-1])
+    found = curves.diagnostics(runs.astype({"run": alike}), variance.astype({"run": alike}), of_this, {"p": 8})
+    pd.testing.assert_frame_equal(found, curves.diagnostics(runs, variance, of_this, {"p": 8}))
+    assert found["median"].tolist() == [8 / 1, 4 / 1, 8 / 2, 4 / 2, 8 / 4, 4 / 4, 8 / 8, 4 / 8]
+
+
 def test_diagnostics_are_quantiles_of_the_histories_of_the_chosen_rate(small):
     found = pd.read_parquet(small[1] / "tables" / "diagnostics.parquet")
     cell = {"problem": "linear", "optimizer": "adam", "schedule": "cosine", "batch_size": 6}

@@ -79,3 +79,11 @@ def test_metrics_are_listed_loss_first_and_train_first():
 def test_nothing_trained_is_an_error_that_says_so(experiment, tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing of this experiment was trained"):
         histories.read(experiment, tmp_path, "runs")
+
+
+def test_runs_as_categories_have_the_outcomes_and_bits_of_runs_as_texts():
+    runs, recorded = (frame.astype({"run": pd.CategoricalDtype(["b", "c", "a"])}) for frame in (RUNS, HISTORIES))
+    found = histories.with_outcomes(runs, recorded).assign(ended_at=2)
+    plain = histories.with_outcomes(RUNS, HISTORIES).assign(ended_at=2)
+    pd.testing.assert_frame_equal(found.astype({"run": "str"}), plain)
+    assert histories.bits(found, recorded).tolist() == histories.bits(plain, HISTORIES).tolist()

@@ -36,6 +36,14 @@ def test_interquartile_mean_is_scipys_trimmed_mean(size):
     assert intervals.interquartile_mean(SAMPLE[:size]) == pytest.approx(stats.trim_mean(SAMPLE[:size], 0.25))
 
 
+@pytest.mark.parametrize("size", [6, 10, 23])
+def test_equal_resamples_are_averaged_once_and_each_counts(size):
+    values = np.random.default_rng(size).lognormal(size=size)
+    every = np.sort(values)[intervals._draws(size)].mean(axis=1)
+    assert len(every) == intervals.RESAMPLES > len(intervals._distinct_draws(size)[0])
+    assert intervals.interquartile_mean_interval(values) == intervals.ends(every, size / (size - 1))
+
+
 def test_two_diverged_runs_of_ten_are_cut_and_a_third_makes_the_mean_infinite():
     two, three = SAMPLE.copy(), SAMPLE.copy()
     two[:2], three[:3] = np.inf, np.inf

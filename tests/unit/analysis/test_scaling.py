@@ -48,6 +48,8 @@ def test_many_samples_are_fitted_as_each_would_be():
     one_by_one = [scaling.fit(SIZES[np.isfinite(one)], one[np.isfinite(one)][None])[0] for one in steps]
     np.testing.assert_allclose(scaling.fit(SIZES, steps), one_by_one, rtol=1e-6)
     assert np.isnan(scaling.fit(SIZES, steps)[::7]).all()
+    again = np.random.default_rng(1).integers(0, len(steps), 100)
+    np.testing.assert_array_equal(scaling.fit(SIZES, steps[again]), scaling.fit(SIZES, steps)[again])
 
 
 def test_steps_in_proportion_have_an_infinite_critical_batch_size_and_equal_ones_none():
@@ -121,7 +123,7 @@ def shaped(steps, seeds=10, spread=0.05, coarseness=0.0):
     noise = np.random.default_rng(0).lognormal(0, spread, (3, seeds))
     found = runs(np.array(steps)[:, None] / curve(sizes, 20, 4000)[:, None] * noise, sizes)
     medians = targets.resampled_medians(found, np.repeat(np.arange(3), seeds), 3, "taken")
-    return scaling.of_series(sizes, medians.T, seeds, coarseness)
+    return scaling.of_series(sizes, medians.T, scaling.fit(sizes, medians.T), seeds, coarseness)
 
 
 def test_steps_that_fall_by_more_than_batches_grow_are_not_of_this_shape():
@@ -137,7 +139,7 @@ def test_steps_that_fall_by_more_than_batches_grow_are_not_of_this_shape():
     found = runs(taken / curve(sizes, 20, 4000)[:, None], sizes, limit=10_000)
     medians = targets.resampled_medians(found, np.repeat(np.arange(3), 10), 3, "taken")
     assert np.isinf(medians[0]).mean() > 0.1
-    assert scaling.of_series(sizes, medians.T, 10, 0.2)["fit"] == "not of this shape"
+    assert scaling.of_series(sizes, medians.T, scaling.fit(sizes, medians.T), 10, 0.2)["fit"] == "not of this shape"
     # As far off as seeds can be, as evaluation points can be, or with too few seeds to know, it is not shown.
     assert shaped([4160, 1100, 160], spread=1.5)["fit"] == "fitted"
     assert shaped([4160, 1100, 160], coarseness=1.0)["fit"] == "fitted"
@@ -179,8 +181,9 @@ def test_intervals_hold_the_true_numbers_about_as_often_as_they_say(sizes):
         found = runs(rng.lognormal(0, 0.3, (len(sizes), 10)), sizes)
         group = np.repeat(np.arange(len(sizes)), 10)
         steps = targets.resampled_medians(found, group, len(sizes), "taken")
-        row = scaling.of_series(sizes, steps.T, 10, np.inf)
-        refused += scaling.of_series(sizes, steps.T, 10, 0.0)["fit"] != "fitted"
+        fits = scaling.fit(sizes, steps.T)
+        row = scaling.of_series(sizes, steps.T, fits, 10, np.inf)
+        refused += scaling.of_series(sizes, steps.T, fits, 10, 0.0)["fit"] != "fitted"
         for name, truth in zip(scaling.FITTED, (20, 4000, 200), strict=True):
             held[name] += row[f"{name}_lower"] <= truth <= row[f"{name}_upper"]
     # Of 100 simulations at 95 % fewer than 89 are held once in a hundred times.

@@ -2,6 +2,7 @@
 
 import hashlib
 import html.parser
+import itertools
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 import synthetic
 from scipy import stats
 
-from thalweg.analysis import TABLES, tables
+from thalweg.analysis import TABLES, tables, targets
 from thalweg.grid.experiment import Optimizer, load
 from thalweg.reporting import PAGES, cells, findings, overview, pages, recommendation, style, templates
 from thalweg.reporting.figures import figures_of
@@ -185,9 +186,10 @@ def test_the_same_bytes_in_another_process(small, report, tmp_path):
     file, results = small
     copy = tmp_path / "report"
     shutil.copytree(report / "figures", copy / "figures")
-    command = [sys.executable, "-m", "thalweg.reporting.pages", "--experiment", file, "--results", results]
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
-    subprocess.run([*command, "--output", copy], check=True, env=elsewhere)
+    for module in ("cells", "pages"):
+        command = [sys.executable, "-m", f"thalweg.reporting.{module}", "--experiment", file, "--results", results]
+        subprocess.run([*command, "--output", copy], check=True, env=elsewhere)
     written = {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()}
     assert written == {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
     for place in written:
@@ -200,7 +202,8 @@ def test_pages_of_what_is_no_longer_there_vanish(small, report, tmp_path):
     stale = [copy / "problems" / "gone.html", copy / "cells" / "linear" / "gone-constant-1.html"]
     for path in stale:
         path.write_text("", encoding="utf-8")
-    pages.write(load(small[0]), small[1], copy)
+    for module in (cells, pages):
+        module.write(load(small[0]), small[1], copy)
     assert not any(path.exists() for path in stale)
     assert read_site(copy).keys() == read_site(report).keys()
 
@@ -447,8 +450,9 @@ def test_what_was_timed_in_turn_comes_before_what_runs_took_and_only_where_somet
 
 def rendered(experiment, tables, results, report):
     """The pages of a report by place, from tables that were altered."""
-    values = pages.context(experiment, tables, results, report)
-    return {place: Page(text) for place, text in pages.rendered(experiment, tables, values)}
+    of_cells = cells.rendered(experiment, tables, targets.examples_of(experiment, results))
+    others = pages.rendered(pages.context(experiment, tables, results, report))
+    return {place: Page(text) for place, text in itertools.chain(of_cells, others)}
 
 
 def test_with_two_seeds_every_figure_and_page_comes_without_an_interval(few_report):
@@ -557,7 +561,8 @@ def lost(small, tmp_path_factory):
         for problem in (None, *experiment.problems):
             for name in figures_of(experiment, problem):
                 write(name, problem, DRAW[name](folder / "tables", experiment, problem), folder / "report" / "figures")
-    pages.write(experiment, folder, folder / "report")
+    for module in (cells, pages):
+        module.write(experiment, folder, folder / "report")
     return folder
 
 
