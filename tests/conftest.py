@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import claimed
 import pandas as pd
 import pytest
 import synthetic
@@ -64,19 +65,27 @@ def report(small, drawings) -> Path:
 
 @pytest.fixture(scope="session")
 def few_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the small experiment with too few seeds for any interval."""
-    text = synthetic.SMALL.replace("seeds: {tuning: 3, evaluation: 7}", "seeds: {tuning: 1, evaluation: 2}")
-    file, results = synthetic.write_experiment(tmp_path_factory.mktemp("few"), "few", text)
-    tables.write(tables.build(load(file), results), results / "tables")
-    return write_report((file, results), drawn((file, results)))
+    """The report of the small experiment, with claims, and with too few seeds for any interval."""
+    return report_of(tmp_path_factory, "few", synthetic.FEW + claimed.CLAIMS)
 
 
 @pytest.fixture(scope="session")
 def tied_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of an experiment in which two optimizers come to the same, with three batch sizes."""
-    file, results = synthetic.write_experiment(tmp_path_factory.mktemp("tied"), "tied", synthetic.TIED)
-    tables.write(tables.build(load(file), results), results / "tables")
-    return write_report((file, results), drawn((file, results)))
+    return report_of(tmp_path_factory, "tied", synthetic.TIED)
+
+
+@pytest.fixture(scope="session")
+def claimed_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of an experiment with claims of every kind."""
+    return report_of(tmp_path_factory, "claimed", synthetic.CLAIMED)
+
+
+def report_of(tmp_path_factory: pytest.TempPathFactory, name: str, text: str) -> Path:
+    """The report of an experiment that is made up from its text."""
+    made = synthetic.write_experiment(tmp_path_factory.mktemp(name), name, text)
+    tables.write(tables.build(load(made[0]), made[1]), made[1] / "tables")
+    return write_report(made, drawn(made))
 
 
 def write_published(made) -> None:

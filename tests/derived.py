@@ -9,6 +9,7 @@ import functools
 import itertools
 import json
 import math
+import typing
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,6 +25,8 @@ FACTORS = ["optimizer", "schedule", "batch_size"]
 TINY = float(np.finfo("float32").eps) ** 2
 STILL = 1e-4
 ENTROPY, RESAMPLES = 20_250_101, 4_000
+FEWEST = 6
+"""The fewest seeds of which results have an interval."""
 DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 WELL = ("finished", "reached target")
 
@@ -82,7 +85,11 @@ def middle_mean(values):
     return float(stats.trim_mean(np.asarray(values, float), 0.25))
 
 
-def bootstrap_ends(drawn, inflation):
+def bootstrap_ends(drawn, size, strata=1):
+    """The ends of the interval from `size` seeds in so many strata, from what resamples gave; NaN for too few seeds."""
+    if size < FEWEST * strata:
+        return math.nan, math.nan
+    inflation = size / (size - strata)
     tail = int(RESAMPLES * stats.norm.cdf(stats.norm.ppf(0.025) * math.sqrt(inflation)))
     ordered = np.sort(drawn)
     return float(ordered[tail]), float(ordered[-1 - tail])
@@ -96,15 +103,13 @@ def drawn_seeds(size, *place):
 def middle_mean_interval(values):
     """The bootstrap interval of the interquartile mean; the indices draw from ordered values."""
     size = len(values)
-    if size < 6:
-        return math.nan, math.nan
     drawn = np.sort(np.asarray(values, float))[drawn_seeds(size)]
-    return bootstrap_ends(stats.trim_mean(drawn, 0.25, axis=1), size / (size - 1))
+    return bootstrap_ends(stats.trim_mean(drawn, 0.25, axis=1), size)
 
 
-def median_interval(values):
-    """Those order statistics between which the median lies in 95 % of samples."""
-    outer = int(stats.binom.ppf(0.025, len(values), 0.5)) if len(values) else 0
+def median_interval(values, level=0.95):
+    """Those order statistics between which the median lies in 95 % of samples, or in another share of them."""
+    outer = int(stats.binom.ppf((1 - level) / 2, len(values), 0.5)) if len(values) else 0
     ordered = sorted(values)
     return (ordered[outer - 1], ordered[-outer]) if outer else (math.nan, math.nan)
 
@@ -344,7 +349,8 @@ class Results:
 
     @functools.cached_property
     def shares(self):
-        """For each problem and factor: (share, its interval, share with interactions) of the variance of ranks."""
+        """For each problem and term its share of the variance of ranks and the interval of that; of a factor then both
+        of its share with interactions."""
         found = {}
         for problem in self.problems:
             runs = self.runs[(self.runs["problem"] == problem) & (self.runs["stage"] == "tuning")].copy()
@@ -355,13 +361,11 @@ class Results:
             ]
             places = {one: place for place, one in enumerate(sorted(set(order)))}
             runs["rank"] = stats.rankdata([places[one] for one in order])
-            whole = _shares(runs)
+            every = _shares(runs)
             without = [_shares(runs[runs["seed"] != seed]) for seed in sorted(set(runs["seed"]))]
-            for factor, (share, total) in whole.items():
-                left_out = [one[factor][0] for one in without]
-                n = len(left_out)
-                reach = stats.t.ppf(0.975, n - 1) * (n - 1) / math.sqrt(n) * np.std(left_out, ddof=1)
-                found[problem, factor] = (share, (max(0, share - reach), min(1, share + reach)), total)
+            for term, both in every.items():
+                ends = [jackknife_interval(both[which], [one[term][which] for one in without]) for which in (0, 1)]
+                found[problem, term] = (both[0], ends[0], both[1], ends[1])
         return found
 
     @functools.cached_property
@@ -404,9 +408,9 @@ class Results:
                 tau = np.where(medians == shortest, 1.0, medians / shortest)
             tau[np.isinf(medians)] = np.inf
             scores = (np.clip(4 - tau, 0, None) / 3).mean(axis=1)
-            below = _below_the_best(dict(zip(self.optimizers, scores, strict=True)), self.seeds / (self.seeds - 1))
+            below = _below_the_best(dict(zip(self.optimizers, scores, strict=True)), self.seeds)
             for name, score, median in zip(self.optimizers, scores, medians, strict=True):
-                ends = bootstrap_ends(score[1:], self.seeds / (self.seeds - 1))
+                ends = bootstrap_ends(score[1:], self.seeds)
                 found[measure, name] = (score[0], ends, int(np.isfinite(median[:, 0]).sum()), below[name])
         return found, len(workloads)
 
@@ -485,20 +489,82 @@ class Results:
             keys = [key for key in self.at_each_size(problem) if key[1] == optimizer]
             times = [[run[:2] for run in self.arrivals(key, target)] for key in keys]
             medians = np.array([[_median_of(tuple(own), tuple(drawn)) for own in times] for drawn in draws])
-            sizes = [key[3] for key in keys]
-            there = [size for size, median in zip(sizes, medians[0], strict=True) if math.isfinite(median)]
-            found[optimizer, target] = self._fit(sizes, medians, there)
+            tolerance = max(0.01, *(self._coarseness(key, one) for key, one in zip(keys, medians[0], strict=True)))
+            found[optimizer, target] = _fit([key[3] for key in keys], medians, self.seeds, tolerance)
         return found
 
-    def _fit(self, sizes, medians, there):
-        if len(there) < 3:
-            few = "reached it" if len(sizes) >= 3 else "batch sizes"
-            return f"fewer than three {few}", math.nan, (math.nan, math.nan), None, there
-        assert np.isfinite(medians).all(), "then some resamples have no fit, which nothing here derives"
-        critical = np.array([_critical_batch_size(tuple(sizes), tuple(row)) for row in medians])
-        ends = bootstrap_ends(critical[1:], self.seeds / (self.seeds - 1))
-        beyond = "below" if critical[0] < sizes[0] else "above" if critical[0] > sizes[-1] else None
-        return "fitted", critical[0], ends, beyond, there
+    def _coarseness(self, key, median):
+        """By how much earlier, on a logarithmic scale, half of the runs can have been there than they were seen."""
+        if not 0 < median < math.inf:
+            return 0.0
+        return math.log(median / (1 + max(step for step in points_of(self, key) if step < median)))
+
+
+def _fit(sizes, medians, seeds, tolerance):
+    there = [size for size, median in zip(sizes, medians[0], strict=True) if 0 < median < math.inf]
+    if len(there) < 3:
+        few = "reached it" if len(sizes) >= 3 else "batch sizes"
+        return Fit(f"fewer than three {few}", there)
+    curves = [_curve_through(tuple(sizes), tuple(row)) for row in medians]
+    if seeds >= FEWEST and _departs(
+        there, medians[1:, [sizes.index(one) for one in there]], curves[1:], tolerance, seeds
+    ):
+        return Fit("not of this shape", there)
+    ends = tuple(_ends_of([one and one[place] for one in curves[1:]], seeds) for place in range(3))
+    beyond = "below" if curves[0][2] < there[0] else "above" if curves[0][2] > there[-1] else None
+    return Fit("fitted", there, curves[0], ends, beyond)
+
+
+class Fit(typing.NamedTuple):
+    """What came of a fit, the batch sizes at which most runs get there, the least steps, the least examples and the
+    critical batch size with their intervals, and on which side of the sizes the last lies."""
+
+    outcome: str
+    sizes: list
+    values: tuple = (math.nan,) * 3
+    ends: tuple = ((math.nan, math.nan),) * 3
+    beyond: str | None = None
+
+    def regime(self):
+        """What the interval of the critical batch size says; None where there is none."""
+        low, high = self.ends[2]
+        if math.isnan(low):
+            return None
+        if low >= 2 * self.sizes[-1]:
+            return "in proportion"
+        if high <= self.sizes[0] / 2:
+            return "little"
+        return "turning" if self.sizes[0] < low and high < self.sizes[-1] else "undecided"
+
+
+def _ends_of(drawn, seeds):
+    """The interval of what resamples gave; one without a fit could have had any, so that it widens both sides."""
+    lower, upper = ([unknown if one is None else one for one in drawn] for unknown in (0.0, math.inf))
+    return bootstrap_ends(lower, seeds)[0], bootstrap_ends(upper, seeds)[1]
+
+
+def _departs(sizes, medians, curves, tolerance, seeds):
+    """Whether the steps surely fall from a batch size to the next by more than it grows, or rise, or are off the curve
+    at one. An interval, and so its lower end, is known of whatever resamples give, the unknown being the least."""
+    found = []
+    for (place, size), (after, larger) in itertools.pairwise(enumerate(sizes)):
+        saved = [_log_ratio(row[place], row[after]) for row in medians]
+        found += [[one - math.log(larger / size) for one in saved], [-one for one in saved]]
+    for place, size in enumerate(sizes):
+        off = [
+            math.nan if curve is None else _log_ratio(row[place], curve[0] + curve[1] / size)
+            for row, curve in zip(medians, curves, strict=True)
+        ]
+        off = [math.nan if math.isinf(one) else one for one in off]
+        found += [off, [-one for one in off]]
+    lowest = [bootstrap_ends([-math.inf if math.isnan(one) else one for one in of], seeds)[0] for of in found]
+    return max(lowest) > tolerance
+
+
+def _log_ratio(one, other):
+    if math.isinf(one):
+        return math.nan if math.isinf(other) else math.inf
+    return -math.inf if math.isinf(other) or one == 0 < other else math.log(one / other)
 
 
 @functools.cache
@@ -507,59 +573,70 @@ def _median_of(times, drawn):
 
 
 @functools.cache
-def _critical_batch_size(sizes, steps):
-    """Emin / Smin of the curve Smin + Emin / size that is nearest to the steps by their logarithms; infinite where
-    steps in proportion to 1 / size are as near, and zero where equal ones are."""
-    logs, places = np.log(steps), np.log(sizes)
+def _curve_through(sizes, steps):
+    """Smin, Emin and Emin / Smin of the curve Smin + Emin / size that is nearest to the steps by their logarithms; the
+    last is infinite where steps in proportion to 1 / size are as near, and zero where equal ones are. None through
+    fewer than three points, those that are infinite or zero left out."""
+    known = [(size, step) for size, step in zip(sizes, steps, strict=True) if 0 < step < math.inf]
+    if len(known) < 3:
+        return None
+    places, logs = np.log(known).T
 
-    def curve(place, least_steps, least_examples):
-        return np.logaddexp(least_steps, least_examples - place)
+    def off(both):
+        return np.logaddexp(both[0], both[1] - places) - logs
 
     begin = [logs.min() - 1, (logs + places).min()]
-    fitted, *_ = optimize.curve_fit(curve, places, logs, begin, maxfev=100_000, xtol=1e-12, ftol=1e-12)
-    left = ((curve(places, *fitted) - logs) ** 2).sum()
-    for values, limit in ((logs + places, math.inf), (logs, 0.0)):
-        if len(sizes) * np.var(values) <= left * (1 + 1e-6) + 1e-15:
-            return limit
-    return math.exp(fitted[1] - fitted[0])
+    fitted = optimize.least_squares(off, begin, method="lm", max_nfev=100_000, xtol=1e-12, ftol=1e-12).x
+    left = (off(fitted) ** 2).sum()
+    for values, of in ((logs + places, lambda mean: (0.0, mean, math.inf)), (logs, lambda mean: (mean, 0.0, 0.0))):
+        if len(known) * np.var(values) <= left * (1 + 1e-6) + 1e-15:
+            return of(math.exp(values.mean()))
+    return (*np.exp(fitted), math.exp(fitted[1] - fitted[0]))
 
 
-def _below_the_best(scores, inflation):
+def _below_the_best(scores, size):
     """For each optimizer the difference of its score to the best, its interval, p, adjusted p and the verdict.
 
-    Of each optimizer there are the score and those of all resamples. The p is where the bootstrap interval, at its
-    other levels, has an end at zero.
+    Of each optimizer there are the score and those of all resamples of so many seeds. The p is where the bootstrap
+    interval, at its other levels, has an end at zero.
     """
     best = max(scores, key=lambda name: scores[name][0])
     apart = {name: score - scores[best] for name, score in scores.items()}
-    p = {}
-    for name in [name for name in scores if name != best]:
-        drawn = apart[name][1:]
-        tail = (1 + min((drawn <= 0).sum(), (drawn >= 0).sum())) / (1 + RESAMPLES)
-        p[name] = min(1.0, 2 * stats.norm.cdf(stats.norm.ppf(tail) / math.sqrt(inflation)))
-    adjusted = dict(zip(p, holm(*p.values()), strict=True))
+    others = [name for name in scores if name != best] if size >= FEWEST else []
+    p = {name: _inverted(apart[name][1:], size) for name in others}
+    adjusted = dict(zip(p, holm(*p.values()), strict=True)) if p else {}
     found = {}
     for name, one in apart.items():
         lower = name in p and adjusted[name] <= 0.05 and one[0] < 0
-        verdict = "reference" if name == best else "lower" if lower else "not distinguishable"
-        ends = bootstrap_ends(one[1:], inflation)
+        told = "lower" if lower else "not distinguishable" if name in p else "too few seeds"
+        ends = bootstrap_ends(one[1:], size)
+        verdict = "reference" if name == best else told
         found[name] = (one[0], ends, p.get(name, math.nan), adjusted.get(name, math.nan), verdict)
     return found
 
 
+def _inverted(drawn, size):
+    """The p at whose level the bootstrap interval has an end at zero."""
+    tail = (1 + min((drawn <= 0).sum(), (drawn >= 0).sum())) / (1 + RESAMPLES)
+    return min(1.0, 2 * stats.norm.cdf(stats.norm.ppf(tail) / math.sqrt(size / (size - 1))))
+
+
+def chances(size, k):
+    """The chance of each of the trials, best first, to be the best of k of them, of all sets of k."""
+    return [math.comb(size - 1 - place, k - 1) / math.comb(size, k) for place in range(size)]
+
+
 def expected_best(losses, k):
     """The loss that the preferred of k of the trials can be expected to have: the average over all sets of k."""
-    size = len(losses)
-    chances = [math.comb(size - 1 - place, k - 1) / math.comb(size, k) for place in range(size)]
-    return sum(chance * loss for chance, loss in zip(chances, losses, strict=True) if chance)
+    return sum(chance * loss for chance, loss in zip(chances(len(losses), k), losses, strict=True) if chance)
 
 
-def median_best(losses, k):
-    """The smallest loss that the preferred of k of the trials does not exceed in half of the sets of k."""
-    size, reached = len(losses), 0.0
-    for loss, place in sorted((loss, place) for place, loss in enumerate(losses)):
-        reached += math.comb(size - 1 - place, k - 1) / math.comb(size, k)
-        if reached >= 0.5 - 1e-9:
+def quantile_of_best(losses, k, share):
+    """The smallest loss that the preferred of k of the trials does not exceed in this share of the sets of k."""
+    reached = 0.0
+    for loss, chance in sorted(zip(losses, chances(len(losses), k), strict=True)):
+        reached += chance
+        if reached >= share - 1e-9:
             return loss
     raise AssertionError("shares of sets add up to one")
 
@@ -580,29 +657,49 @@ def _three_digits_up(value):
 
 
 def _shares(runs):
-    """Each factor's share of the sum of squares, alone and with its interactions, from means of groups alone; and what
-    the seed leaves within these."""
+    """Each term's share of the sum of squares, and that of a factor with all its interactions, from means of groups."""
     grand = runs["rank"].mean()
 
-    def squares(*keys):
-        return ((runs.groupby(list(keys))["rank"].transform("mean") - grand) ** 2).sum() if keys else 0.0
+    @functools.cache
+    def squares(keys):
+        return ((runs.groupby(sorted(keys))["rank"].transform("mean") - grand) ** 2).sum() if keys else 0.0
+
+    def of_term(names):
+        return sum(
+            (-1) ** sum(coarse for _, coarse in chosen) * squares(frozenset().union(*(keys for keys, _ in chosen)))
+            for chosen in itertools.product(*(zip(GROUPS[name], (False, True), strict=True) for name in names))
+        )
 
     whole = ((runs["rank"] - grand) ** 2).sum()
-    every = squares("trial", "schedule", "batch_size")
-    alone = {
-        "optimizer": squares("optimizer"),
-        "learning_rate": squares("trial") - squares("optimizer"),
-        "schedule": squares("schedule"),
-        "batch_size": squares("batch_size"),
-    }
-    together = {
-        "optimizer": squares("optimizer", "schedule", "batch_size") - squares("schedule", "batch_size"),
-        "learning_rate": every - squares("optimizer", "schedule", "batch_size"),
-        "schedule": every - squares("trial", "batch_size"),
-        "batch_size": every - squares("trial", "schedule"),
-    }
-    found = {name: (alone[name] / whole, together[name] / whole) for name in alone}
-    return found | {"seed": ((whole - every) / whole, math.nan)}
+    terms = {names: of_term(names) / whole for names in interacting()}
+    found = {":".join(names): (share, math.nan) for names, share in terms.items()}
+    for name in GROUPS:
+        found[name] = (terms[name,], sum(share for names, share in terms.items() if name in names))
+    return found | {"seed": (1 - sum(terms.values()), math.nan)}
+
+
+GROUPS = {
+    "optimizer": (frozenset(["optimizer"]), frozenset()),
+    "learning_rate": (frozenset(["trial"]), frozenset(["optimizer"])),
+    "schedule": (frozenset(["schedule"]), frozenset()),
+    "batch_size": (frozenset(["batch_size"]), frozenset()),
+}
+"""By what runs are grouped to see a factor, and by what to see all but it. A rate is nested in its optimizer."""
+
+
+def interacting():
+    """The factors and all sets of them that can interact: a rate cannot with the optimizer in which it is nested."""
+    sets = itertools.chain.from_iterable(itertools.combinations(GROUPS, size) for size in (1, 2, 3))
+    return [names for names in sets if not {"optimizer", "learning_rate"} <= set(names)]
+
+
+def jackknife_interval(whole, left_out):
+    """Student's interval of what was found, from what is found without one seed after another; NaN for under three."""
+    n = len(left_out)
+    if n < 3 or math.isnan(whole):
+        return math.nan, math.nan
+    reach = stats.t.ppf(0.975, n - 1) * (n - 1) / math.sqrt(n) * np.std(left_out, ddof=1)
+    return max(0, whole - reach), min(1, whole + reach)
 
 
 def in_words(key):
@@ -618,8 +715,8 @@ def final_ranks(results):
 
 
 @functools.cache
-def ratio_to_best(results, optimizer):
-    """The geometric interquartile mean of the ratios to each problem's best cell, and its interval."""
+def ratio_to_best(results, optimizer, problems):
+    """The geometric interquartile mean of the ratios to each problem's best cell, its interval, and the seeds."""
     logs = [
         np.sort(
             np.log(
@@ -629,12 +726,12 @@ def ratio_to_best(results, optimizer):
                 )
             )
         )
-        for one in results.problems
+        for one in problems
     ]
     drawn = np.hstack([one[drawn_seeds(len(one), place)] for place, one in enumerate(logs)])
     size = drawn.shape[1]
     means = stats.trim_mean(np.sort(drawn, axis=1), 0.25, axis=1)
-    ends = bootstrap_ends(means, size / (size - len(logs)))
+    ends = bootstrap_ends(means, size, len(logs))
     return math.exp(middle_mean(np.concatenate(logs))), tuple(map(math.exp, ends)), size
 
 
@@ -678,12 +775,15 @@ def last_moving(results, key):
     return max(step for step in points_of(results, key) if rates.get(step, 1) >= STILL)
 
 
-def survival_interval(runs):
+@functools.cache
+def survival_interval(*runs):
     """Kaplan and Meier's median, and where the interval of their curve is at one half, as lifelines has it.
 
     Where the curve is at zero lifelines gives it an interval of no width; R, and the report, give it none there.
     """
     times, there = zip(*((time, there) for time, there, _ in runs), strict=True)
+    if len(times) < FEWEST:
+        return None, survival_median(times, there), math.nan
     fitted = lifelines.KaplanMeierFitter().fit(times, there)
     known = fitted.confidence_interval_[(fitted.survival_function_ > 0).to_numpy()]
     ends = np.ravel(lifelines.utils.median_survival_times(known)) if len(known) else [math.inf] * 2
@@ -699,7 +799,7 @@ def points_of(results, key):
 
 
 def is_gone(results, run, step):
-    return run.outcome not in WELL and step > results.histories[run.run]["step"].max()
+    return run.outcome not in WELL and step > results.histories[run.run]["step"].to_numpy()[-1]
 
 
 def value_at(results, run, name, step):
@@ -707,4 +807,29 @@ def value_at(results, run, name, step):
     if is_gone(results, run, step):
         return -math.inf if "accuracy" in name else math.inf
     history = results.histories[run.run]
-    return float(history.loc[history["step"] <= step, name].iloc[-1])
+    place = history["step"].to_numpy().searchsorted(step, side="right") - 1
+    return float(history[name].to_numpy()[place])
+
+
+def declared(results, problem=None, stage=None):
+    """How many runs the experiment file asks for, counted from its text."""
+    if problem is None:
+        stages = ("tuning", "evaluation", "reproduction")
+        return sum(declared(results, *one) for one in itertools.product(results.problems, stages))
+    cells = len(results.sizes(problem)) * len(results.schedules)
+    if stage == "evaluation":
+        return cells * len(results.optimizers) * results.seeds
+    if stage == "tuning":
+        return cells * sum(map(trials, results.said["optimizers"].values())) * results.tuning_seeds
+    reproductions = results.said.get("reproductions", {}).values()
+    return results.seeds * sum(one["problem"] == problem for one in reproductions)
+
+
+def trials(said):
+    """How many trials an optimizer has: a range has two rates a decade."""
+    if "search" in said:
+        return said["search"]["trials"]
+    if isinstance(said["learning_rates"], list):
+        return len(said["learning_rates"])
+    low, high = map(float, str(said["learning_rates"]).split(".."))
+    return 1 + round(2 * math.log10(high / low))

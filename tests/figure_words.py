@@ -8,6 +8,7 @@ import functools
 import itertools
 import math
 
+import claimed
 import derived
 import numpy as np
 import pandas as pd
@@ -49,9 +50,10 @@ def alternative_optimizers(results, problem):
     measure = results.measure(problem)
     metrics = " and ".join([measure, *(f"final test {name}" for name in results.metrics(problem))])
     ended, _, out = diverged(results, keys)
+    known = " with its 95 % interval" if results.seeds >= derived.FEWEST else ", too few for an interval"
     return (
         f"{metrics[0].upper()}{metrics[1:]} on {problem}: {count(results)}, each with the schedule, batch size and "
-        f"rate that its tuning runs chose, interquartile mean of {results.seeds} seeds with its 95 % interval. "
+        f"rate that its tuning runs chose, interquartile mean of {results.seeds} seeds{known}. "
         f"By {measure} the lowest is "
         f"{extremes({key: results.mean(key, results.column(problem)) for key in keys})} {ended} runs diverged.{out}"
     )
@@ -250,7 +252,7 @@ def alternative_budgets(results, problem):
     sizes = results.sizes(problem)
     ends = {pool: losses[0] for pool, losses in pools.items() if math.isfinite(losses[0])}
     low, high = (how(ends, key=ends.get) for how in (min, max))
-    infinite = sum(math.isinf(derived.median_best(losses, 1)) for losses in pools.values())
+    infinite = sum(math.isinf(derived.quantile_of_best(losses, 1, 0.5)) for losses in pools.values())
     return (
         f"Test loss on {problem} of the best of k trials, against k from 1 to {max(map(len, pools.values()))}: a panel "
         f"for {each(len(sizes), 'batch size')} ({', '.join(map(str, sizes))}), a line for {count(results, how=each)}, "
@@ -271,14 +273,13 @@ def alternative_scaling(results, problem):
         missed += math.isinf(derived.survival_median(*zip(*((time, there) for time, there, _ in runs), strict=True)))
     lines = len(results.optimizers) * len(targets)
     told = ", ".join(f"validation loss ≤ {target}" for target in targets)
-    fitted = {name: found[1] for (name, _), found in results.fits[problem].items() if found[0] == "fitted"}
-    ends = ""
-    if fitted:
-        finite = {name: value for name, value in fitted.items() if math.isfinite(value)}
-        low, high = min(finite, key=finite.get), max(finite, key=finite.get)
+    fitted = [(fit.values[2], name) for (name, _), fit in results.fits[problem].items() if fit.outcome == "fitted"]
+    finite, ends = [one for one in fitted if math.isfinite(one[0])], ""
+    if finite:
+        (low, first), (high, last) = (how(finite, key=lambda one: one[0]) for how in (min, max))
         ends = (
-            f" The smallest critical batch size is {number(finite[low])}, {low}; the largest finite one is "
-            f"{number(finite[high])}, {high}."
+            f" The smallest critical batch size is {number(low)}, {first}; the largest finite one is {number(high)}, "
+            f"{last}."
         )
     return (
         f"Steps to a target on {problem} against the batch size ({', '.join(map(str, sizes))}), both axes logarithmic: "
@@ -388,6 +389,44 @@ def alternative_factors(results, _):
     )
 
 
+def drawn_claims(results):
+    """The rows of claims that have a scale: not in seconds, and of values only those to be within a range."""
+    said = results.said["claims"]
+    rows = claimed.rows(results)
+    return [row for row in rows if row["unit"] != "value" or said[row["claim"]]["expect"].startswith("within")]
+
+
+def alternative_claims(results, _):
+    rows = drawn_claims(results)
+    wholes = [row for row in rows if row["problem"] is None]
+    words = {"holds": ("holds", "hold"), "fails": ("fails", "fail"), "undecided": ("stays undecided", "stay undecided")}
+    told = []
+    for verdict, both in words.items():
+        names = [row["claim"] for row in wholes if row["verdict"] == verdict]
+        told += [f"{len(names)} {both[len(names) != 1]} ({', '.join(names)})"] if names else []
+    several = len({row["claim"] for row in rows if row["problem"]})
+    has = f"{many(several, 'claim')} about several problems {'has' if several == 1 else 'have'} a row for each of them"
+    beyond = sum(map(is_beyond, rows))
+    out = f" {many(beyond, 'interval')} {'goes' if beyond == 1 else 'go'} beyond the axis."
+    return (
+        f"Forest plot of {many(len(wholes), 'claim')}: the effect of each with its 95 % interval, beside the effects "
+        f"for which it is true. {'; '.join(told)}."
+        f"{f' {has} beneath, with the effects.' if several else ''}{out if beyond else ''}"
+    )
+
+
+def is_beyond(row):
+    """Whether an interval has an end that the axis does not reach out for."""
+    ends = [row["lower"], row["upper"]]
+    if row["unit"] == "value":
+        half = (row["at_most"] - row["at_least"]) / 2
+        ends = [(end - row["at_least"]) / half - 1 for end in ends]
+        return any(abs(end) > 10 for end in ends)
+    if row["unit"] == "ratio":
+        return ends[0] < 1 / 30 or ends[1] > 30
+    return any(map(math.isinf, ends))
+
+
 @functools.cache
 def of_figure(what, figure, results, of):
     """The alternative text of a figure, or the rows of its table: of a problem, or with another name of all of them."""
@@ -483,7 +522,7 @@ def rows_arrivals(results, problem):
             "target": f"validation_loss <= {target}",
             "reached": sum(one[1] for one in runs),
         }
-        times = ("–" if one is None or math.isinf(one) else number(one) for one in derived.survival_interval(runs))
+        times = ("–" if one is None or math.isinf(one) else number(one) for one in derived.survival_interval(*runs))
         rows.append(row | dict(zip(("lower", "median", "upper"), times, strict=True)))
     return rows
 
@@ -512,11 +551,11 @@ def rows_budgets(results, problem):
 
 def rows_scaling(results, problem):
     rows = []
-    for (optimizer, target), (fit, critical, ends, beyond, sizes) in results.fits[problem].items():
-        row = {"optimizer": optimizer, "target": f"validation_loss <= {target}", "fit": fit}
-        for end, value in (("", critical), (" lower", ends[0]), (" upper", ends[1])):
+    for (optimizer, target), fit in results.fits[problem].items():
+        row = {"optimizer": optimizer, "target": f"validation_loss <= {target}", "fit": fit.outcome}
+        for end, value in zip(("", " lower", " upper"), (fit.values[2], *fit.ends[2]), strict=True):
             row[f"critical batch size{end}"] = number(value)
-        rows.append({**row, "extrapolated": beyond or "–", "batch sizes": ", ".join(map(str, sizes)) or "–"})
+        rows.append({**row, "extrapolated": fit.beyond or "–", "batch sizes": ", ".join(map(str, fit.sizes)) or "–"})
     return rows
 
 
@@ -547,7 +586,7 @@ def rows_ranks(results, _):
     mean = dict(zip(results.optimizers, derived.final_ranks(results).mean(axis=0), strict=True))
     rows = []
     for name in sorted(mean, key=mean.get):
-        ratio, ends, _ = derived.ratio_to_best(results, name)
+        ratio, ends, _ = derived.ratio_to_best(results, name, tuple(results.problems))
         row = {"optimizer": name, "rank": number(mean[name]), "ratio": number(ratio)}
         rows.append({**row, "lower": number(ends[0]), "upper": number(ends[1])})
     return rows
@@ -562,7 +601,7 @@ def rows_profile(results, _):
         difference, (lower, upper), p, adjusted, verdict = below
         row |= {"difference": number(difference), "difference lower": number(lower), "difference upper": number(upper)}
         row |= {"p": number(p), "adjusted p": number(adjusted), "verdict": verdict}
-        rows.append({**row, "interval": "bootstrap"})
+        rows.append({**row, "interval": "bootstrap" if results.seeds >= derived.FEWEST else "too few seeds"})
     return rows
 
 
@@ -571,7 +610,7 @@ def rows_factors(results, _):
     for problem in results.problems:
         runs = ((results.runs["problem"] == problem) & (results.runs["stage"] == "tuning")).sum()
         for term in TERMS:
-            share, (lower, upper), total = results.shares[problem, term]
+            share, (lower, upper), total, _ = results.shares[problem, term]
             row = {
                 "problem": problem,
                 "term": term,
@@ -583,3 +622,13 @@ def rows_factors(results, _):
             levels = {"schedule": results.schedules, "batch_size": results.sizes(problem)}.get(term)
             rows += [row] if levels is None or len(levels) > 1 else []
     return rows
+
+
+def rows_claims(results, _):
+    numbers = ("effect", "lower", "upper", "at_least", "at_most")
+    return [
+        {name: row[name] for name in ("claim", "verdict", "unit", "n")}
+        | {"problem": row["problem"] or "–"}
+        | {name.replace("_", " "): number(row[name]) for name in numbers}
+        for row in drawn_claims(results)
+    ]

@@ -75,6 +75,129 @@ schedules:
   constant: {}
 seeds: {tuning: 3, evaluation: 7}
 """
+FEW = SMALL.replace("seeds: {tuning: 3, evaluation: 7}", "seeds: {tuning: 2, evaluation: 3}").replace(
+    "[1, 6]", "[1, 2, 6]"
+)
+"""Of too few seeds for any interval."""
+CLAIMED = """
+title: Claims of every kind, and batch sizes that no curve fits
+problems:
+  linear: {batch_sizes: [1, 6], epochs: 30, timing: true}
+  sine: {batch_sizes: [25, 50, 51], epochs: 20, drop_remainder: true, record: [gradient_noise], timing: true}
+optimizers:
+  sgd: {class: SGD, learning_rates: 1e-2 .. 1}
+  adam: {class: Adam, learning_rates: 1e-3 .. 1e-1}
+schedules:
+  constant: {}
+  cosine: {class: CosineDecay, decay_steps: 100 %}
+seeds: {tuning: 3, evaluation: 9}
+reproductions:
+  falls:
+    says: its rate falls
+    problem: sine
+    optimizer: adam
+    schedule: cosine
+    learning_rate: 0.01
+    batch_size: 25
+  stays:
+    says: its rate stays
+    problem: linear
+    optimizer: sgd
+    schedule: constant
+    learning_rate: 0.1
+    batch_size: 6
+claims:
+  lower_everywhere:
+    says: the cosine ends lower wherever it is tried
+    compare: {schedule: cosine, with: constant}
+    measure: final train loss
+    expect: lower
+    smallest_effect: 5 %
+  higher_at_small_batches:
+    says: small batches make more steps
+    compare: {batch_size: 50, with: 25, optimizer: sgd}
+    measure: steps an epoch
+    expect: higher
+  sooner:
+    says: Adam is sooner
+    compare: {optimizer: adam, with: sgd, schedule: constant}
+    measure: epochs to validation loss <= 0.01
+    expect: within 20 of 90 %
+  in_steps:
+    says: Adam takes fewer steps
+    compare: {optimizer: adam, with: sgd, problem: sine, batch_size: 50}
+    measure: steps to test loss <= 0.02
+    expect: same
+    smallest_effect: 1 %
+  in_seconds:
+    says: Adam is quicker
+    compare: {optimizer: adam, with: sgd, schedule: cosine}
+    measure: seconds to validation loss <= 0.01
+    expect: lower
+  in_seconds_by_batch_size:
+    says: twice the batch is quicker
+    compare: {batch_size: 50, with: 25, problem: sine}
+    measure: seconds to validation loss <= 0.01
+    expect: lower
+    smallest_effect: 10 %
+  never_there:
+    says: nobody comes there
+    compare: {optimizer: adam, with: sgd, problem: linear}
+    measure: steps to train loss <= 1e-9
+    expect: lower
+  rising:
+    says: SGD goes up and down
+    compare: {optimizer: sgd, with: adam}
+    measure: rises of train loss
+    expect: higher
+    smallest_effect: 1 point
+  noisier:
+    says: smaller batches are noisier
+    compare: {batch_size: 25, with: 50, problem: sine, schedule: constant}
+    measure: gradient noise
+    expect: higher
+    smallest_effect: 50 %
+  noise_of_none:
+    says: nobody recorded it
+    compare: {batch_size: 1, with: 6, problem: linear}
+    measure: gradient noise
+    expect: higher
+  rates_matter:
+    says: rates matter
+    of: {factor: learning_rate}
+    measure: share of variance with interactions
+    expect: at least 50 %
+  schedules_matter_little:
+    says: the schedule alone does not matter
+    of: {factor: schedule, problem: sine}
+    measure: share of variance
+    expect: at most 10 %
+  falls_always:
+    says: the rate falls with every epoch
+    of: {reproduction: falls}
+    measure: share of epochs with a lower learning rate
+    expect: at least 100 %
+  stays_always:
+    says: the rate stays
+    of: {reproduction: stays}
+    measure: share of epochs with a lower learning rate
+    expect: at most 0 %
+  predicts:
+    says: it predicts 19
+    of: {reproduction: stays}
+    measure: prediction at x = 10
+    expect: within 0.5 of 19
+  predicts_much:
+    says: it predicts 18 or more
+    of: {reproduction: stays}
+    measure: prediction at x = 10
+    expect: at least 18
+  loses_little:
+    says: it ends low
+    of: {reproduction: falls}
+    measure: final validation loss
+    expect: at most 0.01
+"""
 """Made-up losses know an optimizer by the length of its name, if they do not know the name."""
 TARGET = 0.01
 """What a run of `linear` is to reach, where it has a target."""
@@ -278,17 +401,19 @@ def measurement(digest: str, horizon: Horizon) -> dict[str, Any]:
 
 
 def turns(experiment: Experiment, problem: str) -> Iterator[dict[str, Any]]:
-    """Eleven rounds of timing: each later optimizer takes a tenth longer, and each round is slow in its own way."""
+    """Eleven rounds of timing: each later optimizer takes a tenth longer, and each round and batch size is slow in its
+    own way."""
     optimizers = list(experiment.optimizers)
     for number, slowness in enumerate(1 + 0.05 * np.random.default_rng(0).exponential(size=11), start=1):
         for batch_size in experiment.problems[problem].batch_sizes:
             for place in np.random.default_rng(number).permutation(len(optimizers)):
+                uneven = number * place * batch_size % 7
                 yield {
                     "problem": problem,
                     "batch_size": batch_size,
                     "optimizer": optimizers[place],
                     "round": number,
-                    "microseconds": batch_size * slowness * (1 + 0.1 * place) * (1 + 0.01 * (number * place % 3)),
+                    "microseconds": batch_size * slowness * (1 + 0.1 * place) * (1 + 0.01 * uneven),
                     "steps": 3,
                     "device": "cpu",
                     "threads": 1,

@@ -16,30 +16,26 @@ from pathlib import Path
 
 import claimed
 import derived
+import derived_tables
 import figure_words
 import numpy as np
 import pytest
-import synthetic
+import yaml
 from derived import interval, listed, many, number, percent, quantile, rate
 from scipy import stats
-
-from thalweg.analysis import tables
-from thalweg.grid.experiment import load
-from thalweg.reporting import pages, templates
 
 LINES = {"p", "li", "h1", "h2", "h3", "dt", "dd", "summary", "figcaption", "pre", "desc", "text", "title", "svg"}
 LINES |= {"option", "legend", "label", "button", "table", "section", "header", "nav", "details", "figure"}
 NUMBER = re.compile(r"\d(?:[\d,.]*\d)?|∞")
 SPLITS = ("train", "validation", "test")
-FEWEST = 6
-"""The fewest seeds that have an interval."""
+
+ROOT = Path(__file__).parents[3]
 
 FIXED = {
     r"95 % (bootstrap )?interval": "the level of all intervals",
     r"at least 95 % whatever": "the same",
     r"at most 5 %|above 5 %|difference at 5 %|method, at 5 %": "the level of all tests",
     r"Demšar \(2006\)|Demšar 2006|Dolan and Moré 2002|McCandlish et al\. 2018": "years of publications",
-    r"year = \{\{\d{4}\}\}": "the same",
     r"more than 10 problems and more than 5 optimizers": "Demšar's rule",
     r"; 1 is the best rank": "of ranks",
     r"where there are at least 6|which exists from 6 seeds on": "the fewest seeds that have an interval",
@@ -48,26 +44,34 @@ FIXED = {
     r"add up to more than 100 %": "of shares",
     r"steps in steps \+ 1, so that 0 has": "of the axis",
     r"a straight line from 0,": "of a warmup",
+    r"∞ is a number that most runs": "the sign, explained",
     r"too many of them is infinite \(∞\)": "the sign, explained",
+    r"from −1 to 1 the sentence is true": "of an axis",
     r"--cores 1\b|SHA-256|SHA256SUMS(\.measured)?|sha256sum": "of commands and files",
-    r"join two of 97\.5 %|Thalweg 0\.1\.0|version = \{\{0\.1\.0\}\}|BSD-3-Clause": "the software",
+    r"joins two of 97\.5 %|Thalweg 0\.1\.0|version = \{\{0\.1\.0\}\}|BSD-3-Clause": "the software",
     rf"[Ll]osses below {number(derived.TINY, 2)}": "the square of single precision's epsilon",
 }
 
 
 class Page(html.parser.HTMLParser):
-    """The words of a page outside tables, line by line, its tables by their labels, and its alternative texts."""
+    """The words of a page outside tables, line by line, its tables by their labels, and its alternative texts.
+
+    Words are those too that a reader is told or shown elsewhere: titles, labels of links, and what the page says of
+    itself to other programs. `sorted_by` has the numbers by which a script sorts the rows of a table.
+    """
 
     def __init__(self, path, text=None):
         super().__init__()
         self.path, self.open, self.label = path, [], None
-        self.words, self.tables, self.alternatives = "", {}, {}
+        self.words, self.tables, self.sorted_by, self.alternatives, self.told = "", {}, {}, {}, []
         self.feed(text or path.read_text(encoding="utf-8"))
+        self.words += "\n".join(["", *self.told])
         self.words = "\n".join(filter(None, map(tidy, self.words.split("\n"))))
         self.tables = {label: [[*map(tidy, row)] for row in rows] for label, rows in self.tables.items()}
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
+        self.told += [attributes[name] for name in ("aria-label", "title") if name in attributes]
         if tag == "img":
             figure = os.path.normpath(self.path.parent / attributes["src"])
             self.alternatives[figure] = tidy(attributes["alt"])
@@ -75,9 +79,12 @@ class Page(html.parser.HTMLParser):
             self.open.append(tag)
         if tag == "section" and "scroll" in attributes.get("class", "").split():
             self.label = attributes["aria-label"]
-            self.tables[self.label] = []
+            self.tables[self.label], self.sorted_by[self.label] = [], []
         if tag == "tr":
             self.tables[self.label].append([])
+            self.sorted_by[self.label].append([])
+        if "data-value" in attributes:
+            self.sorted_by[self.label][-1].append(attributes["data-value"])
         if tag in ("td", "th"):
             self.tables[self.label][-1].append("")
         if tag in LINES or tag == "br":
@@ -91,6 +98,10 @@ class Page(html.parser.HTMLParser):
     def handle_data(self, data):
         if {"td", "th"} & set(self.open):
             self.tables[self.label][-1][-1] += data
+        elif self.open[-2:] == ["head", "title"]:
+            self.told.append(data)
+        elif self.open[-1:] == ["script"]:
+            self.told += values_of(json.loads(data))
         elif not {"head", "script", "table"} & set(self.open):
             self.words += data
 
@@ -111,6 +122,15 @@ class Page(html.parser.HTMLParser):
         first, *found = self.tables.pop(label)
         self.must(found == wanted, label, [row for row in found if row not in wanted])
         self.must(head in (None, first), label, first)
+        self.words += "\n".join(["", *(first if head is None else [])])
+
+    def take_order(self, label, rows):
+        """Take off the page what a script sorts a table's rows by; these are to be as near as sums can be."""
+        _, *found = self.sorted_by.pop(label)
+        for row, values in zip(found, rows, strict=True):
+            wanted = [math.nan if value is None else value for value in values]
+            there = [float(text or "nan") for text in row]
+            self.must(np.allclose(there, wanted, rtol=1e-12, atol=0, equal_nan=True), wanted, there)
 
     def take_alternative(self, figure, text):
         found = self.alternatives.pop(figure)
@@ -127,15 +147,25 @@ class Page(html.parser.HTMLParser):
         for fixed in FIXED:
             words = re.sub(fixed, "▪", words)
         words += "".join(f"\n{text}" for text in self.alternatives.values())
-        words += "".join(f"\n{text}" for rows in self.tables.values() for row in rows for text in row)
+        lines = [row for rows in (*self.tables.values(), *self.sorted_by.values()) for row in rows]
+        words += "".join(f"\n{text}" for row in lines for text in row)
         return [words[max(0, one.start() - 60) : one.end() + 20] for one in NUMBER.finditer(words)]
+
+
+def values_of(content):
+    """The texts and numbers of JSON-LD; addresses are none."""
+    if isinstance(content, dict):
+        return [one for name, inner in content.items() if name[0] != "@" for one in values_of(inner)]
+    if isinstance(content, list):
+        return [one for inner in content for one in values_of(inner)]
+    return [] if str(content).startswith("https://") else [str(content)]
 
 
 def tidy(text):
     return " ".join(text.split())
 
 
-@pytest.fixture(scope="module", params=["small", "wide", "tied"])
+@pytest.fixture(scope="module", params=["small", "wide", "tied", "few", "claimed"])
 def made(request):
     """The results of an experiment as training left them, and the folder of its report."""
     report = request.getfixturevalue({"small": "report"}.get(request.param, f"{request.param}_report"))
@@ -151,6 +181,11 @@ def page_of(made, place, text=None):
         assert name in page.words
     for text in (results.said["title"], results.said.get("description", ""), in_latex(results.said["title"])):
         page.words = page.words.replace(text, "▪") if text else page.words
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    if page.path.name == "index.html":
+        page.take(str(cited["date-released"]), cited["version"])
+    if page.path.name == "methods.html":
+        page.take(*[f"year = {{{{{cited['date-released'].year}}}}}"] * page.words.count("year ="))
     for figure in list(page.alternatives):
         page.take(f"SHA-256 of the SVG: {hashlib.sha256(Path(figure).read_bytes()).hexdigest()}")
     return page
@@ -194,7 +229,7 @@ def take_recommendation(page, results, problem):
     key = results.best(problem=problem)
     cell = results.cells[key]
     ended = f"It ended at a test loss of {loss_of(results, key)}, n = {many(cell['n'], 'seed')}"
-    if cell["n"] < FEWEST:
+    if cell["n"] < derived.FEWEST:
         ended += ", too few for an interval"
     page.take(f"{ended}{and_lost(lost(cell), '; ')}.")
     if results.measure(problem) == "examples to target":
@@ -251,9 +286,13 @@ def take_trust(page, results):
     outcomes = list(runs["outcome"])
     totals = {"finished": sum(map(outcomes.count, derived.WELL)), "diverged": outcomes.count("diverged")}
     late = outcomes.count("out of time")
-    for name, count in {"declared": declared(results), **totals, **({"out of time": late} if late else {})}.items():
+    for name, count in {
+        "declared": derived.declared(results),
+        **totals,
+        **({"out of time": late} if late else {}),
+    }.items():
         page.take_line(name, f"{count:,}")
-    page.take_line("missing", f"{declared(results) - len(outcomes):,}")
+    page.take_line("missing", f"{derived.declared(results) - len(outcomes):,}")
     page.take_line("tuning seeds", str(results.tuning_seeds))
     page.take_line("evaluation seeds", str(results.seeds))
     page.take(
@@ -268,7 +307,7 @@ def take_trust(page, results):
         columns = ["cpu_model", "instruction_set", "device", "tensorflow", "keras", "numpy"]
         (place,) = measured[columns].drop_duplicates().to_numpy()
         page.take(
-            f"the same bit for bit: {declared(results):,} of {declared(results):,} runs are those of",
+            f"the same bit for bit: {derived.declared(results):,} of {derived.declared(results):,} runs are those of",
             "trained on {} ({}), {}; TensorFlow {}, Keras {}, NumPy {}.".format(*place),
         )
     repeated = len(runs) - len(measured)
@@ -282,7 +321,7 @@ def take_trust(page, results):
     rows = []
     for problem, stage in itertools.product(results.problems, stages):
         ended = list(runs.loc[(runs["problem"] == problem) & (runs["stage"] == stage), "outcome"])
-        counts = [declared(results, problem, stage), sum(map(ended.count, derived.WELL))]
+        counts = [derived.declared(results, problem, stage), sum(map(ended.count, derived.WELL))]
         counts += [ended.count("reached target")] if "reached target" in outcomes else []
         counts += [ended.count("diverged"), *([ended.count("out of time")] if late else [])]
         if counts[0]:
@@ -290,33 +329,9 @@ def take_trust(page, results):
     page.take_table("Runs by problem", rows)
 
 
-def declared(results, problem=None, stage=None):
-    """How many runs the experiment file asks for, counted from its text."""
-    if problem is None:
-        stages = ("tuning", "evaluation", "reproduction")
-        return sum(declared(results, *one) for one in itertools.product(results.problems, stages))
-    cells = len(results.sizes(problem)) * len(results.schedules)
-    if stage == "evaluation":
-        return cells * len(results.optimizers) * results.seeds
-    if stage == "tuning":
-        return cells * sum(map(trials, results.said["optimizers"].values())) * results.tuning_seeds
-    reproductions = results.said.get("reproductions", {}).values()
-    return results.seeds * sum(one["problem"] == problem for one in reproductions)
-
-
-def trials(said):
-    """How many trials an optimizer has: a range has two rates a decade."""
-    if "search" in said:
-        return said["search"]["trials"]
-    if isinstance(said["learning_rates"], list):
-        return len(said["learning_rates"])
-    low, high = map(float, str(said["learning_rates"]).split(".."))
-    return 1 + round(2 * math.log10(high / low))
-
-
 def take_tuning_runs(page, results):
     """How many tuning runs cells have, where optimizers differ in that."""
-    runs = {name: trials(said) * results.tuning_seeds for name, said in results.said["optimizers"].items()}
+    runs = {name: derived.trials(said) * results.tuning_seeds for name, said in results.said["optimizers"].items()}
     if len(set(runs.values())) > 1:
         fewest, *others = [
             (count, listed(name for name in runs if runs[name] == count)) for count in sorted(set(runs.values()))
@@ -403,19 +418,11 @@ def take_conclusions(page, results):
     totals = [percent(how(one[2] for one in shares.values())) for how in (min, max)]
     page.take(
         f"by itself makes up {' to '.join(ends)} of the variance between the ranks of tuning runs "
-        f"(n = {n} seeds). With its interactions it makes up {' to '.join(totals)}."
+        f"(n = {n} seeds{', too few for intervals' if n < 3 else ''}). With its interactions it makes up "
+        f"{' to '.join(totals)}."
     )
-    others = {
-        problem: [
-            results.shares[problem, factor] for factor in derived.FACTORS if results.shares[problem, factor][0] > 0
-        ]
-        for problem in results.problems
-    }
-    above = sum(shares[one][0] > max(other[0] for other in others[one]) for one in shares)
-    apart = sum(shares[one][1][0] > max(other[1][1] for other in others[one]) for one in shares)
-    page.take(f"On {apart} of {many(len(shares), 'problem')} its interval lies above")
-    if above > apart:
-        page.take(f"on {above - apart} more it is the greatest")
+    if n >= 3:
+        take_intervals_of_shares(page, results, shares)
     needed = []
     for (problem, *_), losses in results.budgets.items():
         if results.measure(problem) != "final test loss":
@@ -440,14 +447,15 @@ def take_conclusions(page, results):
             f"{one} ({with_interval(number(scores['examples', one][0]), scores['examples', one][1])})" for one in names
         )
 
+    few = "" if results.seeds >= derived.FEWEST else ", too few for intervals"
     page.take(
-        f"the highest score is that of {told([first])}, n = {results.seeds} seeds. AlgoPerf’s score is 1 for the "
+        f"the highest score is that of {told([first])}, n = {results.seeds} seeds{few}. AlgoPerf’s score is 1 for the "
         f"quickest at each of {many(workloads, 'target')}, and 0 for one that is never within 4 times the quickest."
     )
     below = [one for one in rest if scores["examples", one][3][-1] == "lower"]
     if below:
         page.take(f"Lower (p ≤ 5 %, adjusted by Holm’s method): {told(below)}.")
-    if len(below) < len(rest):
+    if len(below) < len(rest) and not few:
         page.take(f"in the same resamples: {told([one for one in rest if one not in below])}.")
     take_larger_batches(page, results)
     constant = [name for name, one in results.said["schedules"].items() if not one]
@@ -462,31 +470,44 @@ def take_conclusions(page, results):
                 page.take(f"{problem} ({how}{and_lost(lost(results.cells[key]), '; ')})")
 
 
-def take_larger_batches(page, results):
-    fitted = {
-        (problem, *series): found
+def take_intervals_of_shares(page, results, shares):
+    others = {
+        problem: [
+            results.shares[problem, factor] for factor in derived.FACTORS if results.shares[problem, factor][0] > 0
+        ]
         for problem in results.problems
-        for series, found in results.fits[problem].items()
-        if found[0] == "fitted"
     }
+    above = sum(shares[one][0] > max(other[0] for other in others[one]) for one in shares)
+    apart = sum(shares[one][1][0] > max(other[1][1] for other in others[one]) for one in shares)
+    page.take(f"On {apart} of {many(len(shares), 'problem')} its interval lies above")
+    if above > apart:
+        page.take(f"on {above - apart} more it is the greatest")
+
+
+def take_larger_batches(page, results):
+    of = {problem: list(results.fits[problem].values()) for problem in results.problems}
+    fitted = [fit for fits in of.values() for fit in fits if fit.outcome == "fitted"]
     if not fitted:
         return
-    on = listed(dict.fromkeys(problem for problem, *_ in fitted))
+    on = listed(problem for problem, fits in of.items() if any(fit.outcome == "fitted" for fit in fits))
     page.take(
         f"they save was fitted for {many(len(fitted), 'pair')} of an optimizer and a target (n = {results.seeds} seeds "
         f"each) on {on}."
     )
-    words = {
-        "batches are of use up to the largest size tried": lambda low, high, sizes: low >= 2 * sizes[-1],
-        "they are of little use": lambda low, high, sizes: high <= sizes[0] / 2,
-        "the critical batch size lies among": lambda low, high, sizes: sizes[0] < low and high < sizes[-1],
-        "nothing is decided": lambda low, high, sizes: True,
-    }
-    told = [
-        next(word for word, holds in words.items() if holds(*ends, sizes)) for _, _, ends, _, sizes in fitted.values()
-    ]
-    for word in set(told):
-        page.take(f"For {many(told.count(word), 'pair')}, {word}")
+    regimes = [fit.regime() for fit in fitted]
+    for regime in set(regimes) - {None}:
+        page.take(f"For {many(regimes.count(regime), 'pair')}, {REGIMES[regime]}")
+    unshaped = sum(fit.outcome == "not of this shape" for fits in of.values() for fit in fits)
+    if unshaped:
+        page.take(f"For {many(unshaped, 'more pair')}, no such curve fits the steps")
+
+
+REGIMES = {
+    "in proportion": "batches are of use up to the largest size tried",
+    "little": "they are of little use",
+    "turning": "the critical batch size lies among",
+    "undecided": "nothing is decided",
+}
 
 
 def take_ranges(page, results):
@@ -571,17 +592,95 @@ def take_reproductions(page, results):
             ([f"prediction at x = {point}"], predicted, 5, number(truth, 5)),
         ):
             low, high = derived.median_interval(values)
-            median = f"{number(quantile(values, 0.5), digits)} [{number(low, digits)}, {number(high, digits)}]"
+            ends = interval((low, high), lambda end, digits=digits: number(end, digits))
+            median = f"{number(quantile(values, 0.5), digits)} {ends or 'too few seeds for an interval'}"
             rows.append(
                 [*quantity, target, median, f"{number(min(values), digits)} {number(max(values), digits)}", len(values)]
             )
         page.take(
             f"{name} (n = {len(losses)}) ends at a median train loss of {number(quantile(losses, 0.5))} and predicts "
-            f"{number(quantile(predicted, 0.5), 5)} at x = {point}, where the true value is {number(truth, 5)}."
+            f"{number(quantile(predicted, 0.5), 5)} at x = {point}, where the true value is {number(truth, 5)}"
         )
-        page.take(f"without tuning, on {results.seeds} seeds:")
     if rows:
+        page.take(f"without tuning, on {results.seeds} seeds:")
         page.take_table("The source’s own settings", rows)
+
+
+def take_claims(page, results, seconds=False):
+    """The verdicts and their reasons, of claims in seconds or of all others."""
+    rows = claimed.rows(results, seconds)
+    verdicts = [row["verdict"] for row in rows if row["problem"] is None]
+    if not verdicts:
+        return
+    if not seconds:
+        words = {"holds": ("holds", "hold"), "fails": ("fails", "fail")}
+        words["undecided"] = ("stays undecided", "stay undecided")
+        told = [f"{verdicts.count(one)} {both[verdicts.count(one) != 1]}" for one, both in words.items()]
+        page.take(f"Of {many(len(verdicts), 'sentence')}, {listed(told)}.")
+    first, *found = page.tables.pop("Claims in seconds" if seconds else "Claims")
+    wanted = [line for row in rows for line in claim_in_words(results, row, rows)]
+    page.must([line[:4] for line in found] == wanted, wanted, [line for line in found if line[:4] not in wanted])
+    page.words += "\n".join(["", *first, *(line[4] for line in found if len(line) > 4), ""])
+    left_out = len(rows) - len(figure_words.drawn_claims(results))
+    if left_out and not seconds:
+        page.take(f"{many(left_out, 'value')} with a bound on one side only")
+    for row in rows:
+        if row["reason"] == "on every problem":
+            page.take(f"on every one of {sum(one['claim'] == row['claim'] for one in rows) - 1} problems")
+        if row["reason"] == "too few seeds" and not several(row, rows):
+            page.take(f"{many(row['n'], 'seed')} are too few for a 95 % interval.")
+
+
+def several(row, rows):
+    """Whether a row is that of a claim about several problems as a whole."""
+    return row["problem"] is None and sum(one["claim"] == row["claim"] for one in rows) > 1
+
+
+def claim_in_words(results, row, rows):
+    """The lines of a row of the table of claims; that of a claim as a whole stands beneath what it says."""
+    said, of = results.said["claims"][row["claim"]], row["unit"]
+    ends = [claimed.amount(row[end], of) for end in ("lower", "upper")]
+    between = "" if math.isnan(row["lower"]) else f" [{', '.join(ends)}]"
+    unit = {"ratio": " times", "difference": " points"}.get(of, "")
+    effect = claimed.amount(row["effect"], of) + ("" if math.isnan(row["effect"]) else unit)
+    cells = f" {row['cells']} {'pairs of cells' if 'compare' in said else 'problems'}" if row["cells"] > 1 else ""
+    line = [
+        f"{row['problem']}: {row['verdict']}" if row["problem"] else row["verdict"],
+        f"{'by problem' if several(row, rows) else effect}{between}",
+        claimed.true_if(said) + " points" * (of == "difference"),
+        f"{row['n']}{cells}",
+    ]
+    head = [f"{row['claim']}: {said['says']} {claimed.tested(said)}"]
+    return [line] if row["problem"] else [head, line]
+
+
+def take_shares(page, results):
+    """Every term’s share of the variance, where a claim speaks of one."""
+    if not any("factor" in said.get("of", {}) for said in results.said.get("claims", {}).values()):
+        return
+    optimizers = results.said["optimizers"]
+    rows = []
+    for problem, term in results.shares:
+        share, ends, total, _ = results.shares[problem, term]
+        tuning = results.runs[(results.runs["problem"] == problem) & (results.runs["stage"] == "tuning")]
+        rates = {name: sorted(set(tuning.loc[tuning["optimizer"] == name, "learning_rate"])) for name in optimizers}
+        levels = {
+            "optimizer": ", ".join(results.optimizers),
+            "learning_rate": ", ".join(f"{name} {rate(of[0])} to {rate(of[-1])}" for name, of in rates.items()),
+            "schedule": ", ".join(results.schedules),
+            "batch_size": ", ".join(map(str, results.sizes(problem))),
+        }
+        if all(levels_of(results, problem, name) > 1 for name in term.split(":")):
+            row = [problem, term.replace("_", " ").replace(":", " × "), percent(share), interval(ends, percent)]
+            rows.append([*row, "" if math.isnan(total) else percent(total), levels.get(term, "")])
+    page.take_table("Shares of the variance", rows)
+
+
+def levels_of(results, problem, term):
+    """How many levels a factor has on a problem; of rates the most that an optimizer has, of seeds all."""
+    rates = max(map(derived.trials, results.said["optimizers"].values()))
+    counts = {"optimizer": len(results.optimizers), "learning_rate": rates, "schedule": len(results.schedules)}
+    return (counts | {"batch_size": len(results.sizes(problem)), "seed": results.tuning_seeds})[term]
 
 
 def take_alternatives(page, results):
@@ -599,8 +698,8 @@ def take_captions(page, results):
         p = derived.permutation_p(*map(tuple, by_name))
         page.take(f"over the {many(len(results.problems), 'problem')} on which every optimizer was evaluated")
         page.take(f"right for few problems too: p = {number(p, 2)}.")
-    if "a jackknife over" in page.words:
-        page.take(f"a jackknife over {many(n, 'tuning seed')}.")
+    if "Numbers of the figure over-all-factors" in page.tables:
+        page.take(f"a jackknife over {many(n, 'tuning seed')}." if n >= 3 else "which takes 3 seeds or more")
     if "steps at a learning rate below" in page.words:
         page.take(f"steps at a learning rate below {rate(derived.STILL)} of its peak are left out")
     if "trial’s losses are medians" in page.words:
@@ -674,10 +773,11 @@ def take_cells(page, results, _):
     sizes = sorted({size for problem in results.problems for size in results.sizes(problem)})
     for size in sizes:
         page.take_line("▪" if size != sizes[0] else "all", str(size))
+    page.take(*("{1}, {2}, {3} on {0}".format(*key) for key in results.cells))
     metrics = list(dict.fromkeys(metric for problem in results.problems for metric in results.metrics(problem)))
     searches = any(map(results.is_searched, results.optimizers))
     ending = [problem for problem in results.problems if results.measure(problem) == "examples to target"]
-    rows = []
+    rows, order = [], []
     for problem in results.problems:
         for key, rank in results.ranked(problem):
             cell = results.cells[key]
@@ -693,22 +793,31 @@ def take_cells(page, results, _):
                 there = metric in results.metrics(problem)
                 row.append(number(results.mean(key, f"final_test_{metric}")) if there else "–")
                 row.append(interval(results.ends(key, f"final_test_{metric}")) if there else "")
+            values = [cell["trial"]["median"]]
+            if ending:
+                values += [cell["trial"]["steps"] * key[3], results.mean(key, name)] if ends else [None, None]
+            values += [results.mean(key, one) for one in ("final_test_loss", "best_test_loss")]
+            values += [
+                results.mean(key, f"final_test_{one}") if one in results.metrics(problem) else None for one in metrics
+            ]
+            order.append([*values, cell["trial"]["rate"], cell["diverged"] + cell["late"]])
             setting = results.setting(key).split(", ", 1)
             row += [setting[0], *([" ".join(setting[1:])] if searches else []), cell["n"], lost(cell)]
             rows.append([*row, f"{cell['edge']} rate" if cell["edge"] else ""])
     page.take_table("All cells", rows)
+    page.take_order("All cells", order)
 
 
 def take_cell(page, results, key):
     problem, optimizer, schedule, size = key
     cell, trials, targets = results.cells[key], results.trials[key], results.targets[problem]
-    page.take(f"{optimizer} with {schedule}, batch size {size}, on {problem}")
+    page.take(f"{optimizer} with {schedule}, batch size {size}, on {problem}", f"{optimizer}, {schedule}, {size} · ")
     target = ""
     if results.measure(problem) == "examples to target":
         mean, ends = (how(key, "examples_to_target") for how in (results.mean, results.ends))
         target = f"after {number(mean)} examples" if math.isfinite(mean) else "which too few of them reached"
         target = f". Runs end at their target, {with_interval(target, ends)}"
-    known = ", too few for an interval" if cell["n"] < FEWEST else " and its 95 % interval"
+    known = ", too few for an interval" if cell["n"] < derived.FEWEST else " and its 95 % interval"
     page.take(
         f"At a peak rate of {results.setting(key)}, its final test loss is {loss_of(results, key)}, the interquartile "
         f"mean of {many(cell['n'], 'seed')}{known}{target}{and_lost(lost(cell), '; ')}."
@@ -744,7 +853,7 @@ def take_cell(page, results, key):
     for target in targets:
         runs = results.arrivals(key, target)
         reached, taken = sum(there for _, there, _ in runs), sum(took for *_, took in runs)
-        lower, median, upper = derived.survival_interval(runs)
+        lower, median, upper = derived.survival_interval(*runs)
         ends = f"[{number(lower)}, {number(upper)}]" if lower else ""
         known = math.isfinite(median)
         restarts = taken / reached if reached else math.inf
@@ -816,7 +925,8 @@ def take_figure_tables(page, results):
 
 
 def take_cost(page, results, _):
-    first, rows, words = results.optimizers[0], [], []
+    take_claims(page, results, seconds=True)
+    first, rows, words = results.optimizers[0], [], {}
     for problem, size in [(one, size) for one in results.problems for size in results.sizes(one)]:
         if not results.said["problems"][problem].get("timing"):
             continue
@@ -827,10 +937,10 @@ def take_cost(page, results, _):
             ends = "" if name == first else interval([quantile(ratios, share) for share in (0.25, 0.75)])
             row = [problem, size, name, len(by_round), turns["steps"].iloc[0], number(quantile(by_round[name], 0.5))]
             rows.append([*row, number(quantile(ratios, 0.5)), ends])
-        words.append(f"{turns['cpu_model'].iloc[0]}, {many(turns['threads'].iloc[0], 'thread')} ({problem})")
+        words[problem] = f"{turns['cpu_model'].iloc[0]}, {many(turns['threads'].iloc[0], 'thread')} ({problem})"
     if rows:
         page.take_table("Timed in turn", rows)
-        page.take(f"Measured on {'; '.join(words)}")
+        page.take(f"Measured on {'; '.join(words.values())}")
     measured = results.shards("measured").drop_duplicates("run").set_index("run")
     runs = results.runs[results.runs["outcome"].isin(derived.WELL)].drop_duplicates("run").join(measured, on="run")
     rows = []
@@ -858,7 +968,7 @@ def take_methods(page, results, _):
             spaces = [f"learning rate {space(said['search']['learning_rate'])}"]
             spaces += [f"{key} {space(said['search'][key])}" for key in others]
             choice = f"{many(said['search']['trials'], 'trial')}: {'; '.join(spaces)}"
-        rows.append([name, said["class"] + told, choice, trials(said) * results.tuning_seeds])
+        rows.append([name, said["class"] + told, choice, derived.trials(said) * results.tuning_seeds])
     page.take_table("Learning rates of each optimizer", rows)
     for name, said in results.said["schedules"].items():
         arguments = [(key, value) for key, value in said.items() if key not in ("class", "warmup")]
@@ -878,12 +988,13 @@ def take_methods(page, results, _):
         processor = f"{at.cpu_model}, {at.cores} cores, {at.instruction_set}, {at.memory_gib:.1f} GiB"
         versions = f"Python {at.python}, TensorFlow {at.tensorflow}, Keras {at.keras}, NumPy {at.numpy}"
         commit = at.commit[:10] + " files differed" * bool(dirty)
+        page.take(at.commit)
         rows.append([f"{len(one):,}", commit, processor, at.device, at.os, versions, at.command])
     page.take_table("Where the runs were trained", rows)
     trained = sum(map(len, (one for _, one in environments)))
     if repeated := len(results.runs) - trained:
         are = "is" if repeated == 1 else "are"
-        page.take(f"of the {many(declared(results), 'declared run')}, {repeated:,} {are} declared twice")
+        page.take(f"of the {many(derived.declared(results), 'declared run')}, {repeated:,} {are} declared twice")
     splits = [
         (problem, split, results.check(problem)["splits"][split]) for problem in results.problems for split in SPLITS
     ]
@@ -927,6 +1038,8 @@ def take_index(page, results, _):
     take_conclusions(page, results)
     take_findings(page, results)
     take_reproductions(page, results)
+    take_claims(page, results)
+    take_shares(page, results)
     take_alternatives(page, results)
     take_figure_tables(page, results)
     page.take(f"{many(len(results.cells), 'cell')} to sort and filter")
@@ -957,6 +1070,93 @@ def numbers_left(made, place, text=None):
     return page.numbers_left()
 
 
+def take_overview(page, results):
+    """The index over all experiments that have a report, which here is this one."""
+    runs, cells, title = list(results.runs["outcome"]), results.cells, results.said["title"]
+    verdicts = [row["verdict"] for row in claimed.rows(results) if row["problem"] is None]
+    words = {"holds": ("holds", "hold"), "fails": ("fails", "fail"), "undecided": ("undecided", "undecided")}
+    told = {one: verdicts.count(one) for one in words if one in verdicts}
+    claims = ", ".join(f"{count} {words[one][count != 1]}" for one, count in told.items())
+    lost = ", ".join(f"{runs.count(one):,} {one}" for one in ("diverged", "out of time") if one in runs)
+    declared = f"{derived.declared(results):,}"
+    row = [f"{title} {results.name}", len(results.problems), f"{len(cells):,}", claims or "none", declared, lost]
+    page.take("1 experiment with a report.")
+    page.take_table("Experiments", [row])
+
+
+def take_verification(page, results):
+    """What conftest made of results that were published: final test losses came out 1 % higher, and odd seeds otherwise
+    to the last bit, on another processor by another NumPy."""
+    runs = derived_tables.table(results, "runs")
+    otherwise = [row for row in (row | came_out(row) for row in runs) if row["as_published"] != row["here"]]
+    page.take(f"Verification of the experiment {results.name}: {results.said['title']}")
+    page.take(f"{len(runs) - len(otherwise):,} of {many(len(runs), 'sampled run')} came out")
+    page.take("A sample of 100% or", f"drawn by the seed 1 from {len(runs):,} published runs")
+    page.take(f"headline numbers of all {many(len(results.cells), 'cell')}")
+    page.take("sample=100% takes all", "sample=100% seed=1")
+    measured = results.shards("measured").iloc[0]
+    page.take(measured.commit[:10])
+    surroundings = [["cpu_model", measured.cpu_model, "Other"], ["numpy", measured.numpy, "2.9"]]
+    page.take_table("Differences of the surroundings", surroundings)
+    first, *found = page.tables.pop("Runs that came out otherwise")
+    wanted = [list(map(str, in_verification(row))) for row in otherwise]
+    page.must(sorted(found) == sorted(wanted), [row for row in found if row not in wanted])
+    page.words += "\n".join(["", *first])
+    take_headlines(page, results)
+
+
+def in_verification(row):
+    what, both = row["what"], [row["as_published"], row["here"]]
+    if what != BITS:
+        what += "" if row["seed"] % 2 else ", though its history is the same"
+    off = "–" if what == BITS else number(1 - min(both) / max(both), 2)
+    return [part(row), rate(row["learning_rate"]), row["seed"], what, *both, off]
+
+
+BITS = "bits of its history alone"
+
+
+def take_headlines(page, results):
+    """What was published of each cell and reproduction, with its interval, and what came out."""
+    rows = []
+    for key in results.cells:
+        found, ends = (how(key) for how in (results.mean, results.ends))
+        here = derived.middle_mean(np.float32(1.01) * results.cells[key]["runs"]["final_test_loss"].astype("float32"))
+        rows.append(["/".join(map(str, key)), "test loss", *headline(found, ends, here)])
+    for name in results.said.get("reproductions", {}):
+        own = results.runs[results.runs["reproduction"] == name]
+        for quantity, column in {"train loss": "final_train_loss", "probe 0": "final_probe_0"}.items():
+            found, ends = quantile(own[column], 0.5), derived.median_interval(list(own[column]))
+            rows.append([name, quantity, *headline(found, ends, found)])
+    page.take_table("Headline numbers", rows)
+
+
+def headline(found, ends, here):
+    value, low, high, other = (digits(one, 6) for one in (found, *ends, here))
+    verdict = "identical" if other == value else "within tolerance" if low <= other <= high else "different"
+    told = ["∞" if math.isinf(one) else str(one) for one in (value, low, high, other)]
+    return [told[0], f"[{told[1]}, {told[2]}]", told[3], verdict]
+
+
+def digits(value, count):
+    return float(f"{value:.{count}g}")
+
+
+def came_out(row):
+    """The number of a run that was published, or its bits where that is the same, and what came out instead."""
+    loss = row["final_test_loss"]
+    if row["stage"] == "evaluation" and loss is not None:
+        there, here = np.float32(loss), np.float32(1.01) * np.float32(loss)
+        return {"what": "final test loss", "as_published": float(str(there)), "here": float(str(here))}
+    here = row["bits"] if row["seed"] % 2 == 0 else "00000000"
+    return {"what": BITS, "as_published": row["bits"], "here": here}
+
+
+def part(row):
+    cell = "{problem}/{optimizer}/{schedule}/{batch_size}".format(**row)
+    return row["reproduction"] if row["stage"] == "reproduction" else cell
+
+
 def places(report):
     return sorted(path.relative_to(report) for path in report.rglob("*.html"))
 
@@ -964,6 +1164,20 @@ def places(report):
 def test_every_number_of_every_page_follows_from_the_raw_runs(made):
     for place in places(made[1]):
         assert numbers_left(made, place) == [], place
+
+
+def test_every_number_of_the_index_over_experiments_follows_from_the_raw_runs(made):
+    results, report = made
+    page = Page(report.parents[1] / "index.html")
+    take_overview(page, results)
+    assert page.numbers_left() == []
+
+
+def test_every_number_of_a_verification_follows_from_the_raw_runs(report):
+    folder = report.parent
+    page = Page(folder / "verification" / "index.html")
+    take_verification(page, derived.Results(folder.parents[1] / "experiments" / "small.yaml", folder))
+    assert page.numbers_left() == []
 
 
 @pytest.mark.parametrize("place", ["index.html", "cells.html", "methods.html", "cost.html", "problems/linear.html"])
@@ -982,31 +1196,90 @@ def test_a_page_with_another_number_is_found_out(made, place):
         assert found, (place, text[at - 80 : at + 20])
 
 
-# Claims, of which the experiments above have none.
+# The tables that are published beside the pages.
+
+NAMES = ["run", "stage", "reproduction", *derived.CELL, "learning_rate", "hyperparameters", "split", "metric", "step"]
+NAMES += ["quantity", "claim", "term", "factor", "level", "first", "second", "measure", "k", "device", "cpu_model"]
+NAMES += ["dirty", "target", "shown"]
+"""By these the rows of a table are told from one another; of the numbers of surfaces all are needed."""
+CLOSE = {"scaling": 1e-5}
+"""How near numbers must be that two searches for a minimum have found; others to single precision."""
 
 
-def test_every_number_of_a_claim_follows_from_the_raw_runs(tmp_path):
-    """The effect, its interval, where the claim is true, the seeds and the verdict; of all verdicts there is one."""
-    file, folder = synthetic.write_experiment(tmp_path, "claimed", synthetic.SMALL + claimed.CLAIMS)
-    experiment, results = load(file), derived.Results(file, folder)
-    table = tables.build(experiment, folder)["claims"]
-    values = {"experiment": experiment, "claims": pages.claims_of(experiment, table), "problems": []}
-    text = templates.render("claims.html", **values, figures={}, factors=[], root="")
-    rows = Page(Path("claims.html"), text).tables["Claims"][1:]
-    true = {
-        "of_one_cell": "below 0.990",
-        "of_two_batch_sizes": "below 0.950",
-        "of_a_share": "above 0.500 points",
-        "of_steps": "below 0.500",
-        "of_a_prediction": "from 18.500 to 19.500",
-    }
-    verdicts = []
-    effects = claimed.effects(results).items()
-    for (name, found), (head, row) in zip(effects, zip(rows[::2], rows[1::2], strict=True), strict=True):
-        verdict, (effect, *ends), unit = claimed.told(name, found)
-        verdicts.append(verdict)
-        told = f"{effect} {unit}".strip()
-        cells = " 2 pairs of cells" if name == "of_two_batch_sizes" else ""
-        assert head[0].startswith(f"{name}: ")
-        assert row[:4] == [verdict, f"{told} [{', '.join(ends)}]", true[name], f"{len(found)}{cells}"], name
-    assert len(set(verdicts)) > 1
+def differences(name, found, wanted, part=False):
+    """Where a table, with its texts as they stand in the file, is not what its rows are to be, or a part of these."""
+    there, asked = (by_name(name, list(found), rows) for rows in (found.to_dict("records"), wanted))
+    apart = set(there) - set(asked) if part else set(there) ^ set(asked)
+    if apart or len(there) != len(found) or len(asked) != len(wanted):
+        return [f"{name}: {sorted(apart)[:4]} of {len(there)} and {len(asked)} rows"]
+    return [
+        f"{name} {key}: {column} is {row[column]}, not {asked[key].get(column)}"
+        for key, row in there.items()
+        for column in row
+        if not is_as(row[column], asked[key].get(column), CLOSE.get(name, 1e-7))
+    ]
+
+
+def by_name(name, columns, rows):
+    """Rows by what tells them from one another."""
+    names = [column for column in columns if column in NAMES or name in ("surfaces", "paths")]
+    return {tuple(plain(in_csv(row.get(one))) for one in names): row for row in rows}
+
+
+def in_csv(value):
+    return "" if value is None or value != value else str(value)
+
+
+def plain(text):
+    """A text, or if it is a number the same however it is written, in single precision."""
+    try:
+        return str(np.float32(text))
+    except ValueError:
+        return text
+
+
+def is_as(text, value, close):
+    if isinstance(value, set):
+        return sorted(text.split()) == sorted(value)
+    if isinstance(value, (str, bool)) or in_csv(value) == "" or text == "":
+        return text == in_csv(value)
+    return math.isclose(float(text), value, rel_tol=close, abs_tol=1e-12)
+
+
+def read(files):
+    """Tables by their files, as texts."""
+    return {file: derived.pd.read_csv(file, dtype=str, keep_default_na=False) for file in sorted(files)}
+
+
+def published(report):
+    return read(file for file in (report / "tables").rglob("*.csv") if file.stem != "dictionary")
+
+
+def test_every_number_of_every_table_follows_from_the_raw_runs(made):
+    """And another digit in any column of a row, drawn at random, is noticed."""
+    results, report = made
+    draw = np.random.default_rng(0)
+    for file, found in published(report).items():
+        wanted = derived_tables.table(results, file.stem)
+        assert differences(file.stem, found, wanted) == []
+        for row in [found.iloc[[place]] for place in draw.integers(len(found), size=min(1, len(found)))]:
+            (name,) = by_name(file.stem, list(found), row.to_dict("records"))
+            own = by_name(file.stem, list(found), wanted)[name]
+            for column in found:
+                changed = row.assign(**{column: other(row[column].iloc[0])})
+                assert differences(file.stem, changed, [own]) != [], (file.stem, column)
+
+
+def other(text):
+    """A text with one more in its first digit that is not zero; 1 for a text that has none."""
+    digit = re.search(r"[1-9]", text)
+    return text[: digit.start()] + str(int(digit[0]) % 9 + 1) + text[digit.end() :] if digit else "1"
+
+
+def test_every_number_of_every_figures_table_follows_from_the_raw_runs(made):
+    results, report = made
+    for file, found in read((report / "figures").rglob("*.csv")).items():
+        problem = file.parent.name if file.parent.name in results.problems else None
+        wanted = derived_tables.of_figure(results, file.stem, problem)
+        assert differences(file.stem, found, wanted, part=True) == []
+        assert len(found)

@@ -455,7 +455,7 @@ def rendered(experiment, tables, results, report):
     return {place: Page(text) for place, text in itertools.chain(of_cells, others)}
 
 
-def test_with_two_seeds_every_figure_and_page_comes_without_an_interval(few_report):
+def test_with_too_few_seeds_every_figure_and_page_comes_without_an_interval(few_report):
     site = read_site(few_report)
     assert len(site) > 10
     assert not re.search(r"\bnan\b", words(*site.values()))

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -173,23 +174,35 @@ def levels(found, problem):
 
 
 def test_the_numbers_of_claims_are_those_of_the_raw_runs(numbers, made, found):
-    table = (made / "tables/claims.tex").read_text(encoding="utf-8").replace(r"\,", " ").splitlines()
-    effects = claimed.effects(found)
-    told = {name: claimed.told(name, values) for name, values in effects.items()}
-    for name, (verdict, values, unit) in told.items():
-        called, values = f"ThwClaim{name.title().replace('_', '')}", [as_tex(one) for one in values]
-        wanted = dict(zip(("Effect", "EffectLower", "EffectUpper"), values, strict=True))
-        wanted |= {"Verdict": verdict, "Seeds": str(len(effects[name]))}
+    lines = (made / "tables/claims.tex").read_text(encoding="utf-8").replace(r"\,", " ").splitlines()
+    rows = claimed.rows(found)
+    wholes = [row for row in rows if row["problem"] is None]
+    for row in wholes:
+        wanted = dict(zip(("Effect", "EffectLower", "EffectUpper"), in_tex(row), strict=True))
+        wanted |= {"Verdict": row["verdict"], "Seeds": f"{row['n']:,}"}
+        called = f"ThwClaim{row['claim'].title().replace('_', '')}"
         assert {one: numbers[f"{called}{one}"] for one in wanted} == wanted
-        effect, low, high = values
-        row = [verdict, f"{effect} {unit}".strip(), f"[{low}, {high}]", str(len(effects[name]))]
-        assert rf"\thwclaimed{{}}{''.join(f'{{{one}}}' for one in row)}" in table
-    verdicts = [verdict for verdict, _, _ in told.values()]
+    units = {"ratio": " times", "difference": " points", "share": r" \%", "value": ""}
+    for row in rows:
+        effect, low, high = in_tex(row)
+        told = effect if math.isnan(row["effect"]) else f"{effect}{units[row['unit']]}"
+        ends = "" if math.isnan(row["lower"]) else f"[{low}, {high}]"
+        several = row["problem"] is None and sum(one["claim"] == row["claim"] for one in rows) > 1
+        name = "all" if several else (row["problem"] or "").replace("_", r"\_\allowbreak{}")
+        line = "".join(f"{{{one}}}" for one in (name, row["verdict"], told, ends, row["n"]))
+        assert rf"\thwclaimed{line}" in lines
+    verdicts = [row["verdict"] for row in wholes]
     assert len(set(verdicts)) > 1
-    verdicts.append(numbers["ThwClaimHostileVerdict"])
     for name, verdict in {"Holds": "holds", "Fails": "fails", "Undecided": "undecided"}.items():
         assert numbers[f"Thw{name}"] == str(verdicts.count(verdict))
     assert numbers["ThwClaims"] == str(len(verdicts))
+
+
+def in_tex(row):
+    """The effect of a claim and the ends of its interval, in the unit that they are told in."""
+    times = 100 if row["unit"] in ("share", "difference") else 1
+    digits = 5 if row["unit"] == "value" else 3
+    return [as_tex(derived.number(times * row[name], digits)) for name in ("effect", "lower", "upper")]
 
 
 def test_the_numbers_of_reproductions_are_those_of_the_raw_runs(numbers, found):
