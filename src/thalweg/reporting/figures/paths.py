@@ -72,6 +72,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     }
     reached = ends.groupby("optimizer")[WEIGHTS].median().add_prefix("median_final_").reset_index()
     data = pd.concat([paths.assign(shown="path"), surface.assign(shown="surface")])
+    data = data.astype(dict.fromkeys(("batch_size", "seed", "step"), "Int64"))
     order = ["shown", *CELL, "seed", "step", *WEIGHTS, "train_loss"]
     return panels.Drawing(figure, data[order], best[[*CELL, "n", *LOST]].merge(reached, how="left"), facts)
 
