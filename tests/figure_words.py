@@ -212,7 +212,7 @@ def alternative_arrivals(results, problem):
         first = min(keys, key=medians.get)
         reached = sum(there for of in runs.values() for _, there, _ in of)
         never = [key[1] for key in keys if math.isinf(medians[key])]
-        text = f"Validation loss ≤ {target}: {reached} of {sum(map(len, runs.values()))} runs reached it"
+        text = f"Validation loss ≤ {rate(target)}: {reached} of {sum(map(len, runs.values()))} runs reached it"
         if math.isfinite(medians[first]):
             text += f"; the first to have half of its runs there is {derived.in_words(first)}, "
             text += f"after {many(int(medians[first]), 'step')}"
@@ -272,7 +272,7 @@ def alternative_scaling(results, problem):
         runs = results.arrivals(key, target)
         missed += math.isinf(derived.survival_median(*zip(*((time, there) for time, there, _ in runs), strict=True)))
     lines = len(results.optimizers) * len(targets)
-    told = ", ".join(f"validation loss ≤ {target}" for target in targets)
+    told = ", ".join(f"validation loss ≤ {rate(target)}" for target in targets)
     fitted = [(fit.values[2], name) for (name, _), fit in results.fits[problem].items() if fit.outcome == "fitted"]
     finite, ends = [one for one in fitted if math.isfinite(one[0])], ""
     if finite:

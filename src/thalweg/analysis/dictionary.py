@@ -61,7 +61,11 @@ SPECIFIC = {
             "",
             "the chosen peak rate: lowest median final validation loss, those below 1.4e-14 tie, ties to the smaller",
         ),
-        "edge": ("", "whether the chosen rate is the lowest or highest of the optimizer's range; null for a search"),
+        "edge": (
+            "",
+            "lowest or highest where the chosen rate is that of the optimizer's range; "
+            "null where it is within, and for a search",
+        ),
         "tuning_runs": ("runs", "tuning runs at the chosen rate"),
         "tuning_diverged": ("runs", "how many of them diverged"),
         "tuning_out_of_time": ("runs", "how many of them were out of time"),

@@ -37,7 +37,7 @@ def code(experiment: Experiment, cell: Mapping[str, Any], examples: int) -> str:
         schedule=_scheduled(experiment, schedule, horizon, trial.learning_rate),
         warmup=warmup_steps(schedule, horizon),
         grid=grid,
-        batch_size=horizon.batch_size,
+        horizon=horizon,
     )
 
 

@@ -59,12 +59,12 @@ def test_every_decided_pair_is_told_by_its_winner_and_nothing_else_is(experiment
         wins[winner] += 1
         ends = [row["lower"], row["upper"]] if lower else [1 - row["upper"], 1 - row["lower"]]
         share = row["probability"] if lower else 1 - row["probability"]
-        words = f"{loser} (at {percent(share)} of {row['n']} seeds [{percent(ends[0])}, {percent(ends[1])}])"
+        words = f"{loser} (at {percent(share)} of {row['n']} pairs of runs [{percent(ends[0])}, {percent(ends[1])}])"
         assert (
             words
             in text.partition(f"Seed by seed {winner} ends at a lower test loss than ")[2].partition("Seed by seed")[0]
         )
-    assert text.count(" seeds [") == sum(wins.values()) > 0
+    assert text.count(" pairs of runs [") == sum(wins.values()) > 0
     assert text.count("Seed by seed") == sum(number > 0 for number in wins.values())
     for name, number in wins.items():
         above_all = f"{name} is shown to end at a lower test loss than every other optimizer" in text
@@ -86,15 +86,12 @@ def test_the_one_decided_pair_is_told_also_where_neither_has_the_lowest_rank(exp
     told = over_all(tables, ["not distinguishable", "not distinguishable", "higher"])
     text = sentences(experiment, told)[0]
     assert "no optimizer is shown to end at a lower test loss than all others." in text
-    assert (
-        "Seed by seed doomed ends at a lower test loss than adam (at 50.0 % of 40 seeds [62.5 %, 87.5 %]), a tie"
-        in text
-    )
+    assert "doomed ends at a lower test loss than adam (at 50.0 % of 40 pairs of runs [62.5 %, 87.5 %]), a tie" in text
     assert "The other 2 pairs are not distinguishable." in text
     assert "The lowest mean rank, 1.00 among 3, is that of sgd." in text
     assert "times" not in text
     text = sentences(experiment, over_all(tables, ["higher", "not distinguishable", "too few seeds"]))[0]
-    assert "adam ends at a lower test loss than sgd (at 77.5 % of 40 seeds [62.5 %, 87.5 %])" in text
+    assert "adam ends at a lower test loss than sgd (at 77.5 % of 40 pairs of runs [62.5 %, 87.5 %])" in text
     assert "The other pair is not distinguishable. For 1 pair there are too few seeds to tell." in text
 
 

@@ -261,7 +261,11 @@ def take_code(page, results, key):
     for name, value in {**{name: float(value) for name, value in said.items()}, **others}.items():
         page.take(f"{name}={value}")
     steps = int(results.cells[key]["runs"]["steps"].iloc[0])
-    shape = results.said["schedules"][schedule]
+    shape, an_epoch = results.said["schedules"][schedule], results.steps_per_epoch(key)
+    if shape:
+        page.take(
+            f"# A run had {steps:,} steps, {an_epoch:,} an epoch of {results.examples(key, an_epoch):,.0f} examples: "
+        )
     if not shape:
         page.take(f"learning_rate={trial['rate']}")
     elif shape.get("class") == "CosineDecay":
@@ -279,6 +283,15 @@ def take_code(page, results, key):
 
 
 # The first page.
+
+
+def in_two_splits(check):
+    """What is said of the examples that a split has in common with one before it."""
+    for pair in check["shared"]:
+        (first, second), count = pair["splits"], pair["examples"]
+        if check["splits"][second]["digest"] != check["splits"]["train"]["digest"]:
+            are = "is" if count == 1 else "are"
+            yield f"{many(count, 'example')} of the {second} split {are} in the {first} split too"
 
 
 def take_trust(page, results):
@@ -317,6 +330,8 @@ def take_trust(page, results):
     edges = [cell for cell in results.cells.values() if cell["edge"]]
     if edges:
         page.take(f"In {len(edges)} of {many(len(results.cells), 'cell')} the chosen learning rate lies at an end")
+    for problem in results.problems:
+        page.take(*(f"On {problem}, {told}." for told in in_two_splits(results.check(problem))))
     stages = ("tuning", "evaluation", "reproduction")
     rows = []
     for problem, stage in itertools.product(results.problems, stages):
@@ -544,8 +559,8 @@ def take_best_optimizer(page, results):
         if verdict == "higher":
             first, second, share, lower, upper = second, first, 1 - share, 1 - upper, 1 - lower
         if verdict in ("higher", "lower"):
-            seeds = many(sum(map(len, found)), "seed")
-            wins[first].append(f"{second} (at {percent(share)} of {seeds} {interval((lower, upper), percent)})")
+            pairs = f"{many(sum(map(len, found)), 'pair')} of runs"
+            wins[first].append(f"{second} (at {percent(share)} of {pairs} {interval((lower, upper), percent)})")
         else:
             others[verdict] = others.get(verdict, 0) + 1
     does, do = "ends at a lower test loss", "end at a lower test loss"
@@ -719,11 +734,7 @@ def take_problem(page, results, problem):
         page.take(f"where its validation loss is {rate(results.targets[problem][0])} or less")
     if grid.get("time_limit"):
         page.take(f"A run is stopped after {grid['time_limit']}.")
-    for pair in check["shared"]:
-        (first, second), count = pair["splits"], pair["examples"]
-        if check["splits"][second]["digest"] != check["splits"]["train"]["digest"]:
-            are = "is" if count == 1 else "are"
-            page.take(f"{many(count, 'example')} of the {second} split {are} in the {first} split too")
+    page.take(*in_two_splits(check))
     take_recommendation(page, results, problem)
     take_tuning_runs(page, results)
     of_problem = [one for key in results.cells_of(problem=problem) for one in results.trials[key]]

@@ -171,7 +171,8 @@ def head(axes: Sequence[Axes], titles: Sequence[str], notes: Sequence[Sequence[s
 
 def spoken(target: str) -> str:
     """A target as people write it: validation loss ≤ 0.01."""
-    return target.replace("_", " ").replace("<=", "≤").replace(">=", "≥")
+    column, way, value = target.split()
+    return f"{column.replace('_', ' ')} {'≥' if way == '>=' else '≤'} {templates.rate(float(value))}"
 
 
 def legend(
