@@ -264,7 +264,8 @@ def take_code(page, results, key):
     shape, an_epoch = results.said["schedules"][schedule], results.steps_per_epoch(key)
     if shape:
         page.take(
-            f"# A run had {steps:,} steps, {an_epoch:,} an epoch of {results.examples(key, an_epoch):,.0f} examples: "
+            f"# Lengths are in steps: {steps:,} in all, {an_epoch:,} an epoch of "
+            f"{results.examples(key, an_epoch):,.0f} examples. Scale them to your own data."
         )
     if not shape:
         page.take(f"learning_rate={trial['rate']}")
