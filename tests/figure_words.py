@@ -408,10 +408,11 @@ def alternative_claims(results, _):
     has = f"{many(several, 'claim')} about several problems {'has' if several == 1 else 'have'} a row for each of them"
     beyond = sum(map(is_beyond, rows))
     out = f" {many(beyond, 'interval')} {'goes' if beyond == 1 else 'go'} beyond the axis."
+    without = all(math.isnan(row["lower"]) for row in rows)
     return (
-        f"Forest plot of {many(len(wholes), 'claim')}: the effect of each with its 95 % interval, beside the effects "
-        f"for which it is true. {'; '.join(told)}."
-        f"{f' {has} beneath, with the effects.' if several else ''}{out if beyond else ''}"
+        f"Forest plot of {many(len(wholes), 'claim')}: the effect of each"
+        f"{', without an' if without else ' with its 95 %'} interval, beside the effects for which it is true. "
+        f"{'; '.join(told)}.{f' {has} beneath, with the effects.' if several else ''}{out if beyond else ''}"
     )
 
 

@@ -46,7 +46,13 @@ class Metric(NamedTuple):
 
 def resolved(losses: pd.Series) -> pd.Series:
     """Losses as they are compared and ranked: none nearer to zero than the RESOLUTION."""
-    return losses.mask(losses.abs() < RESOLUTION, RESOLUTION)
+    return losses.mask(unresolved(losses), RESOLUTION)
+
+
+def unresolved(losses: pd.Series) -> pd.Series:
+    """Which of some losses are nearer to zero than the RESOLUTION."""
+    found: pd.Series = losses.abs() < RESOLUTION
+    return found
 
 
 def higher_is_better(metric: str) -> bool:

@@ -36,10 +36,12 @@ def address(cell: dict[str, Any]) -> str:
 def ranked(cells: pd.DataFrame) -> list[dict[str, Any]]:
     """The cells of each problem as tuning prefers them (comparisons.preference), the one that is recommended first.
 
-    With `rank`, which equal cells share, `of` how many, and `beyond`, true for those that are not printed.
+    With `rank`, the number of `others` that are equal and share it, `of` how many cells, and `beyond`, true for those
+    that are not printed.
     """
     places = preference(cells).groupby(["examples_to_target", "loss"]).ngroup().groupby(cells["problem"], sort=False)
     placed = cells.assign(rank=places.rank(method="min").astype(int), of=places.transform("size"))
+    placed["others"] = placed.groupby(["problem", "rank"])["rank"].transform("size") - 1
     place = {name: number for number, name in enumerate(dict.fromkeys(cells["problem"]))}
     placed = placed.sort_values(["problem", "rank"], key=lambda column: column.replace(place), kind="stable")
     placed["beyond"] = placed.groupby("problem", sort=False).cumcount() >= TOP
@@ -47,8 +49,11 @@ def ranked(cells: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def details(cells: list[dict[str, Any]], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
-    """For each cell what its page shows, in the order of `cells`."""
-    trials, targets = _grouped(tables["rates"]), _grouped(tables["targets"])
+    """For each cell what its page shows, in the order of `cells`. A trial is `unresolved` where its median counts as
+    equal to others."""
+    rates = tables["rates"]
+    trials = _grouped(rates.assign(unresolved=histories.unresolved(rates["median"])))
+    targets = _grouped(tables["targets"])
     runs = tables["runs"]
     at_the_trial = pd.DataFrame(cells)[[*CELL, *TRIAL]]
     evaluation = _grouped(runs[runs["stage"] == "evaluation"].merge(at_the_trial))
@@ -109,7 +114,8 @@ def rendered(
     """The page of every cell with its place in the report. `examples` are those of the training split, by problem."""
     for one in details(ranked(tables["cells"]), tables):
         cell = one["cell"]
-        one |= {"experiment": experiment, "ends_at_target": experiment.problems[cell["problem"]].end_at_target}
+        one |= {"experiment": experiment, "resolution": templates.number(histories.RESOLUTION, 2)}
+        one |= {"ends_at_target": experiment.problems[cell["problem"]].end_at_target}
         one |= {"code": recommendation.code(experiment, cell, examples[cell["problem"]])}
         yield templates.page("cell.html", address(cell), one)
 

@@ -95,10 +95,17 @@ def _problem(
             for split in ("validation", "test")
         },
         "finding": finding,
+        "unresolved": _unresolved(tables["runs"], name),
         "metrics": ["loss", *check["metrics"]],
         "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
         "figures": _figures(experiment, report, name),
     }
+
+
+def _unresolved(runs: pd.DataFrame, problem: str) -> bool:
+    """Whether a run of the problem ended at a loss, of those that choose or compare, that counts as equal to others."""
+    losses = runs.loc[runs["problem"] == problem, ["final_validation_loss", "final_test_loss"]]
+    return bool(histories.unresolved(losses.stack()).any())
 
 
 def _tuned(experiment: Experiment) -> list[dict[str, Any]]:

@@ -65,6 +65,7 @@ def _plot(metric: Metric, curve: Sequence[Point], ends: tuple[float, float], las
         "last_at": finite[-1].step if finite else 0,
         "lowest": lowest.median,
         "lowest_at": lowest.step,
+        "clipped": any(_y(point.median, ends) == BOTTOM for point in finite),
         "lost": next((point.step for point in curve if not math.isfinite(point.median)), None),
     }
 

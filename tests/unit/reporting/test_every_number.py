@@ -49,7 +49,7 @@ FIXED = {
     r"from −1 to 1 the sentence is true": "of an axis",
     r"--cores 1\b|SHA-256|SHA256SUMS(\.measured)?|sha256sum": "of commands and files",
     r"joins two of 97\.5 %|Thalweg 0\.1\.0|version = \{\{0\.1\.0\}\}|BSD-3-Clause": "the software",
-    rf"[Ll]osses below {number(derived.TINY, 2)}": "the square of single precision's epsilon",
+    rf"([Ll]osses|values) below {number(derived.TINY, 2)}": "the square of single precision's epsilon",
 }
 
 
@@ -782,6 +782,7 @@ def take_cells(page, results, _):
     page.take(
         every, f"interquartile means of {results.seeds} evaluation seeds", f"{len(results.cells)} of {every} shown."
     )
+    page.take(", too few for intervals." if results.seeds < derived.FEWEST else ", with 95 % intervals.")
     sizes = sorted({size for problem in results.problems for size in results.sizes(problem)})
     for size in sizes:
         page.take_line("▪" if size != sizes[0] else "all", str(size))
@@ -835,7 +836,9 @@ def take_cell(page, results, key):
         f"mean of {many(cell['n'], 'seed')}{known}{target}{and_lost(lost(cell), '; ')}."
     )
     ranked = dict(results.ranked(problem))
-    page.take(f"Of the problem’s {many(len(ranked), 'cell')} it is number {ranked[key]} on tuning runs.")
+    equal = list(ranked.values()).count(ranked[key]) - 1
+    others = f", with {many(equal, 'other')}" if equal else ""
+    page.take(f"Of the problem’s {many(len(ranked), 'cell')} it is number {ranked[key]} on tuning runs{others}.")
     page.take(f"{many(len(trials), 'trial')}, each on {many(results.tuning_seeds, 'tuning seed')}.")
     page.take(f"median of {many(cell['n'], 'evaluation seed')}.", f"cell={'/'.join(map(str, key))}")
     take_code(page, results, key)
@@ -908,7 +911,10 @@ def take_history(page, results, key):
     margin = 0.04 * (max(powers) - min(powers)) or 0.5
     heights = range(math.ceil(min(powers) - margin), math.floor(max(powers) + margin) + 1)
     along = [f"{step:,}" for step in (0, 1, 10, 100, 1_000) if step <= max(medians["test_loss"]) and step != 1]
-    ticks = [*(number(10.0**one, 1) for one in heights[:: max(1, math.ceil(len(heights) / 5))]), *along]
+    ticks = [
+        *(number(10.0**one, 1).removeprefix("1 × ") for one in heights[:: max(1, math.ceil(len(heights) / 5))]),
+        *along,
+    ]
     for name, found in medians.items():
         for before, tick in itertools.pairwise([name.replace("_", " "), *ticks]):
             page.take_line(before if before == name.replace("_", " ") else "▪", tick)

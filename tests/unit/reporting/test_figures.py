@@ -587,6 +587,38 @@ def test_losses_that_single_precision_does_not_tell_apart_lie_on_the_edge():
     assert panels.drawable(pd.Series([0.0, 1e-20, 1.0]), limits).tolist() == [RESOLUTION, RESOLUTION, 1.0]
 
 
+OF_FIGURES = {
+    "convergence": ("curves", "median"),
+    "learning_rates": ("rates", "median"),
+    "budgets": ("budgets", "median"),
+    "gradients": ("diagnostics", "median"),
+    "batch_sizes": ("cells", "final_test_loss"),
+    "optimizers": ("runs", "final_test_loss"),
+}
+
+
+@pytest.mark.parametrize("name", OF_FIGURES)
+def test_a_figure_tells_whether_it_has_losses_that_lie_on_its_edge(experiment, small, drawings, tmp_path, name):
+    assert not drawings[name, "linear"].facts["unresolved"]
+    shutil.copytree(small[1] / "tables", tmp_path, dirs_exist_ok=True)
+    table, column = OF_FIGURES[name]
+    values = pd.read_parquet(tmp_path / f"{table}.parquet")
+    values[column] *= 1e-30
+    values.to_parquet(tmp_path / f"{table}.parquet")
+    with style.applied():
+        drawing = DRAW[name](tmp_path, experiment, "linear")
+    assert drawing.facts["unresolved"]
+
+
+def test_the_figure_of_optimizers_tells_of_bars_without_an_upper_end(experiment, small, drawings, tmp_path):
+    assert not drawings["optimizers", "linear"].facts["endless"], "the one that diverges has no bar"
+    shutil.copytree(small[1] / "tables", tmp_path, dirs_exist_ok=True)
+    cells = pd.read_parquet(tmp_path / "cells.parquet")
+    cells.assign(final_test_loss_upper=np.inf).to_parquet(tmp_path / "cells.parquet")
+    with style.applied():
+        assert DRAW["optimizers"](tmp_path, experiment, "linear").facts["endless"]
+
+
 def test_shares_of_lost_runs_have_wilson_s_interval(small, drawings):
     data = drawings["learning_rates", "linear"].data
     assert (data["lost_share"] > 0).any()

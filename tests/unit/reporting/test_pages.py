@@ -455,11 +455,39 @@ def rendered(experiment, tables, results, report):
     return {place: Page(text) for place, text in itertools.chain(of_cells, others)}
 
 
+def test_pages_say_where_losses_count_as_equal_and_nowhere_else(experiment, small, report, site):
+    sentence = "which single precision does not tell apart, count as"
+    assert not [place for place, page in site.items() if sentence in words(page)]
+    tables = pages.read(small[1])
+    for name, column in (("rates", "median"), ("cells", "tuning_validation_loss"), ("runs", "final_test_loss")):
+        table = tables[name]
+        of_adam = (table["problem"] == "linear") & (table["optimizer"] == "adam")
+        small_ones = np.linspace(0, 1e-14, len(table))
+        tables[name] = table.assign(**{column: table[column].astype(float).mask(of_adam, small_ones)})
+    equal = rendered(experiment, tables, small[1], report)
+    of_cells = {place for place in equal if place.startswith("cells/linear/adam")}
+    told = {place for place, page in equal.items() if sentence in words(page)}
+    assert told == {"index.html", "cells.html", "problems/linear.html", *of_cells}
+    for place in of_cells:
+        assert f"it is number 1 on tuning runs, with {len(of_cells) - 1} others." in words(equal[place])
+    assert "A tie, such as of two losses below 1.4 × 10⁻¹⁴, counts half." in words(equal["problems/linear.html"])
+
+
+def test_captions_say_what_diverged_runs_leave_out(site):
+    text = words(site["problems/linear.html"])
+    assert "Small strokes: the seeds, but none for a run that diverged." in text
+    assert "Where too many runs diverged, the median is infinite and the line breaks off." in text
+
+
 def test_with_too_few_seeds_every_figure_and_page_comes_without_an_interval(few_report):
     site = read_site(few_report)
     assert len(site) > 10
     assert not re.search(r"\bnan\b", words(*site.values()))
     assert "fewer than six evaluation seeds" in words(site["index.html"])
+    for place, times in (("index.html", 2), ("problems/linear.html", 3)):
+        told = words(site[place]).count("interquartile mean of the evaluation seeds, which are too few for an interval")
+        assert told == times, place
+    assert "None has a 95 % interval, as seeds are too few." in words(site["index.html"])
     assert "too few seeds" in (few_report / "tables" / "comparisons.csv").read_text(encoding="utf-8")
     for place in ("index.html", "problems/linear.html", "cells/linear/adam-cosine-6.html"):
         text = (few_report / place).read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ def heights(path):
 def test_a_decade_is_as_high_as_another_and_as_wide():
     (one,) = plots.drawn({LOSS: curve(1.0, 0.1, 0.01)})
     first, second, third = heights(one["median"])
+    assert not one["clipped"]
     assert third - second == pytest.approx(second - first, abs=0.11)
     places = [float(point.split()[0]) for point in re.split("[ML]", one["median"])[1:]]
     assert places == [plots.LEFT, (plots.LEFT + plots.RIGHT) / 2, plots.RIGHT]
@@ -36,6 +37,7 @@ def test_a_line_ends_where_its_median_is_infinite_and_says_where():
 def test_what_is_not_positive_stands_at_the_lower_edge():
     (one,) = plots.drawn({LOSS: curve(1.0, 0.0, -1.0)})
     assert heights(one["median"])[1:] == [plots.BOTTOM, plots.BOTTOM]
+    assert one["clipped"]
     assert one["lowest"] == -1.0
 
 

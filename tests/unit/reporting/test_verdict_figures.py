@@ -230,8 +230,20 @@ def test_a_page_with_claims_has_each_id_once_and_shows_the_plot(claimed):
     assert "1 value with a bound on one side only stands in the table alone." in index
 
 
-def test_an_infinite_effect_is_an_arrow_with_its_number(forest):
-    ratio = forest.figure.axes[0]
+@pytest.fixture(scope="module")
+def without_intervals(claimed, tmp_path_factory):
+    """The same, where no claim has an interval."""
+    folder = tmp_path_factory.mktemp("without")
+    pd.read_parquet(claimed[1] / "tables" / "claims.parquet").assign(
+        lower=math.nan, upper=math.nan, reason="too few seeds"
+    ).to_parquet(folder / "claims.parquet")
+    with style.applied():
+        return DRAW["claims"](folder, claimed[0], None)
+
+
+@pytest.mark.parametrize("name", ["forest", "without_intervals"])
+def test_an_infinite_effect_is_an_arrow_with_its_number(request, name):
+    ratio = request.getfixturevalue(name).figure.axes[0]
     low, high = ratio.get_xlim()
     arrows = [
         (line.get_marker(), line.get_xdata()[0], line.get_ydata()[0])
@@ -241,6 +253,13 @@ def test_an_infinite_effect_is_an_arrow_with_its_number(forest):
     assert arrows == [(">", high, 2), (">", high, 3), ("<", low, 5), ("<", low, 6)], "of each problem"
     over = {tuple(text.xy): text.get_text() for text in ratio.texts}
     assert (over[high, 2], over[low, 5]) == ("∞", "0")
+
+
+def test_the_legend_has_an_interval_where_a_claim_has_one(forest, without_intervals):
+    for drawing, there in ((forest, True), (without_intervals, False)):
+        legend = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+        assert ("95 % interval" in legend) == drawing.facts["interval"] == there
+    assert (forest.facts["few"], without_intervals.facts["few"]) == (False, True)
 
 
 def test_the_words_about_claims_count_them(claimed, forest):

@@ -55,6 +55,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "batch_sizes": [int(size) for size in batch_sizes],
         "optimizers": len(styles),
         "seeds": int(cells["n"].max()) if len(cells) else 0,
+        "interval": bool(cells[f"{column}_lower"].notna().any()),
+        "unresolved": measure == comparisons.LOSS and panels.on_the_edge(cells[column]),
         **panels.all_lost(cells),
         **panels.extremes(cells, column, columns[:3]),
     }

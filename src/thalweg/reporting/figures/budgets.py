@@ -67,6 +67,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "trials": most,
         "infinite": int(np.isinf(table["one trial"]).sum()),
         "pools": len(table),
+        "unresolved": panels.on_the_edge(budgets["median"]),
         **panels.extremes(whole, "all trials", KEYS),
     }
     return panels.Drawing(figure, budgets, table, facts)

@@ -69,11 +69,12 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     axes: Any = figure.subplots(len(units), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axis, (unit, rows) in zip(axes[:, 0], groups.items(), strict=True):
         panel(axis, unit, scaled(rows, unit))
+    known = bool(claims["lower"].notna().any())
     panels.place_legend(
         figure,
         [
             *(Line2D([], [], label=f"effect: {verdict}", **POINT, **mark) for verdict, mark in MARKS.items()),
-            Line2D([], [], label="95 % interval", color=style.INK, linewidth=1.2),
+            *[Line2D([], [], label="95 % interval", color=style.INK, linewidth=1.2)] * known,
             Patch(label="the claim is true", **TRUE),
         ],
     )
@@ -84,6 +85,8 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
             {"verdict": verdict, "claims": list(wholes.loc[wholes["verdict"] == verdict, "claim"])} for verdict in MARKS
         ],
         "by_problem": int(claims.loc[claims["problem"].notna(), "claim"].nunique()),
+        "interval": known,
+        "few": bool((claims["reason"] == "too few seeds").any()),
         "left_out": len(table) - len(claims),
         "beyond": int(sum(beyond(scaled(rows, unit), unit) for unit, rows in groups.items())),
     }
@@ -140,9 +143,12 @@ def panel(axis: Axes, unit: str, rows: pd.DataFrame) -> None:
         axis.fill_between(region, y - 0.36, y + 0.36, **TRUE)
         if not math.isnan(row.lower):
             axis.plot(np.clip([row.lower, row.upper], low, high), [y, y], color=style.INK, linewidth=1.2, clip_on=False)
-            for end, outside, arrow in ((low, row.lower < low, "<"), (high, row.upper > high, ">")):
-                if outside:
-                    axis.plot([end], [y], **{**POINT, "marker": arrow, "markersize": 5})
+        for end, outside, arrow in (
+            (low, row.lower < low or row.effect < low, "<"),
+            (high, row.upper > high or row.effect > high, ">"),
+        ):
+            if outside:
+                axis.plot([end], [y], **{**POINT, "marker": arrow, "markersize": 5})
         if not math.isnan(row.effect):
             place_effect(axis, row.effect, y, (low, high), MARKS[row.verdict])
         beside = ScaledTranslation(1.5 * style.font() / 72, 0, axis.figure.dpi_scale_trans)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from thalweg.analysis.histories import LOST, RESOLUTION
+from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
@@ -45,7 +45,7 @@ def draw(
         "batch_sizes": [int(size) for size in batch_sizes],
         "seeds": int(final["n"].max()) if len(final) else 0,
         "runs": int(final["n"].sum()),
-        "unresolved": bool((curves["median"] < RESOLUTION).any()),
+        "unresolved": panels.on_the_edge(curves["median"]),
         "thinned": len(shown) < len(curves),
         **panels.all_lost(final),
         **panels.extremes(final, "median", CELL),

@@ -81,6 +81,7 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
         "cells": len(cells),
         "noisier": int((scales["median"] > scales["batch_size"]).sum()),
         "still": STILL,
+        "unresolved": panels.on_the_edge(recorded["median"]),
         "thinned": len(shown) < len(recorded),
         **panels.all_lost(cells),
     }

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.ticker import NullLocator
 
 from thalweg.analysis.choose import TRIAL
@@ -91,6 +92,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "gridded": len(gridded),
         "searched": len(styles) - len(gridded),
         "runs": int(rates["n"].sum()),
+        "unresolved": panels.on_the_edge(rates["median"]),
+        "infinite": bool(np.isinf(rates["median"]).any()),
         **panels.all_lost(rates),
         "shares": [
             {"lost": round(row.lost_share * row.n), **row._asdict()}

@@ -93,7 +93,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "metrics": [name.replace("_", " ") for name in columns],
         "optimizers": len(best),
         "seeds": int(best["n"].max()) if len(best) else 0,
-        "interval": bool(len(best)) and bool((best["interval"] == "bootstrap").all()),
+        "interval": bool(best[f"{compared}_lower"].notna().any()),
+        "endless": bool((np.isinf(best[f"{compared}_upper"]) & np.isfinite(best[f"{compared}_lower"])).any()),
+        "unresolved": measure == comparisons.LOSS and panels.on_the_edge(seeds[compared]),
         **panels.all_lost(best),
         **panels.extremes(best, compared, CELL),
     }

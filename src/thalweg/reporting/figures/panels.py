@@ -241,6 +241,11 @@ def positive_limits(values: pd.Series | np.ndarray[Any, Any]) -> tuple[float, fl
     return lower, upper * 1.6
 
 
+def on_the_edge(values: pd.Series) -> bool:
+    """Whether some values are below the RESOLUTION, and so on the edge of a logarithmic axis."""
+    return bool((values < RESOLUTION).any())
+
+
 def drawable(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
     """Values on a logarithmic axis: what is below it, such as zero, lies on its edge. The infinite is not drawn."""
     return values.where(np.isfinite(values)).clip(lower=limits[0])
