@@ -248,7 +248,7 @@ class Results:
                 edges = {min(rates): "lowest", max(rates): "highest"}
                 edge = None if self.is_searched(optimizer) or len(set(rates)) < 2 else edges.get(chosen["rate"])
                 runs = self.runs[(self.runs[CELL].apply(tuple, axis=1) == key) & (self.runs["stage"] == "evaluation")]
-                runs = runs.sort_values("seed").dropna(axis=1, how="all")
+                runs = runs.sort_values("seed").dropna(axis=1, how="all" if len(runs) else "any")
                 found[key] = {"key": key, "trial": chosen, "edge": edge, "runs": runs, **self.lost(runs)}
                 found[key]["losses"] = dict(zip(runs["seed"], runs["final_test_loss"], strict=True))
         return found

@@ -311,7 +311,8 @@ def scores(results):
     for (measure, optimizer), (score, both, reached, below) in found.items():
         difference, of_difference, p, adjusted, verdict = below
         row = {"measure": measure, "optimizer": optimizer, "tau_max": 4, "workloads": count, "reached": reached}
-        row |= {"n": results.seeds, "score": score, "difference": difference, "p": p, "adjusted_p": adjusted}
+        row |= {"left_out": 0, "n": results.seeds, "score": score}
+        row |= {"difference": difference, "p": p, "adjusted_p": adjusted}
         row |= {"interval": "bootstrap" if results.seeds >= FEWEST else "too few seeds", "verdict": verdict}
         rows.append(row | ends(both) | ends(of_difference, "difference_"))
     return rows

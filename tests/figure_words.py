@@ -23,11 +23,28 @@ def grid(results, problem):
 
 
 def diverged(results, keys):
-    """How many evaluation runs of some cells diverged, and of how many, and a sentence about those out of time."""
+    """How many evaluation runs of some cells diverged, and of how many, and sentences about those out of time and those
+    that are missing."""
     cells = [results.cells[key] for key in keys]
     late = sum(cell["late"] for cell in cells)
     out = f" {many(late, 'run')} ran out of time." if late else ""
-    return sum(cell["diverged"] for cell in cells), sum(cell["n"] for cell in cells), out
+    there = sum(cell["n"] for cell in cells)
+    return sum(cell["diverged"] for cell in cells), there, out + missing(len(cells) * results.seeds - there)
+
+
+def missing(count):
+    return f" {many(count, 'run')} {'is' if count == 1 else 'are'} missing." if count else ""
+
+
+def evaluated(results, keys):
+    """Those of some cells that have evaluation runs."""
+    return [key for key in keys if results.cells[key]["n"]]
+
+
+def seeds(results, keys):
+    """Of how many seeds they are."""
+    counts = {results.cells[key]["n"] for key in evaluated(results, keys)}
+    return (f"{min(counts)} to " if len(counts) > 1 else "") + f"{max(counts)} seeds"
 
 
 def extremes(of, words="", highest="the highest"):
@@ -50,26 +67,31 @@ def alternative_optimizers(results, problem):
     measure = results.measure(problem)
     metrics = " and ".join([measure, *(f"final test {name}" for name in results.metrics(problem))])
     ended, _, out = diverged(results, keys)
+    fewest = min(results.cells[key]["n"] for key in evaluated(results, keys))
     known = " with its 95 % interval" if results.seeds >= derived.FEWEST else ", too few for an interval"
+    known += ", from 6 seeds on" if fewest < derived.FEWEST <= results.seeds else ""
     return (
         f"{metrics[0].upper()}{metrics[1:]} on {problem}: {count(results)}, each with the schedule, batch size and "
-        f"rate that its tuning runs chose, interquartile mean of {results.seeds} seeds{known}. "
+        f"rate that its tuning runs chose, interquartile mean of {seeds(results, keys)}{known}. "
         f"By {measure} the lowest is "
-        f"{extremes({key: results.mean(key, results.column(problem)) for key in keys})} {ended} runs diverged.{out}"
+        f"{extremes({key: results.mean(key, results.column(problem)) for key in evaluated(results, keys)})} "
+        f"{ended} runs diverged.{out}"
     )
 
 
 def alternative_heat_map(results, problem):
     keys = results.cells_of(problem=problem)
-    means = {key: results.mean(key, results.column(problem)) for key in keys}
+    means = {key: results.mean(key, results.column(problem)) for key in evaluated(results, keys)}
+    best = results.best(problem=problem)
+    chose = f"The tuning runs chose {derived.in_words(best)}. " if results.cells[best]["n"] else ""
     infinite = sum(map(math.isinf, means.values()))
     ended, _, out = diverged(results, keys)
     return (
         f"Heat map of the {results.measure(problem)} on {problem}: {count(results)} by {grid(results, problem)}, "
-        f"interquartile mean of {results.seeds} seeds. "
+        f"interquartile mean of {seeds(results, keys)}. "
         f"The lowest is {extremes(means, highest='the highest finite one')} "
         f"{'In ' + many(infinite, 'cell') + ' it is infinite. ' if infinite else ''}"
-        f"The tuning runs chose {derived.in_words(results.best(problem=problem))}. {ended} runs diverged.{out}"
+        f"{chose}{ended} runs diverged.{out}"
     )
 
 
@@ -79,8 +101,9 @@ def alternative_batch_sizes(results, problem):
     measure = results.measure(problem)
     return (
         f"{measure[0].upper()}{measure[1:]} on {problem} against the batch size: {grid(results, problem)}, with a line "
-        f"for {count(results, how=each)}, interquartile mean of {results.seeds} seeds. The lowest is "
-        f"{extremes({key: results.mean(key, results.column(problem)) for key in keys})} {ended} runs diverged.{out}"
+        f"for {count(results, how=each)}, interquartile mean of {seeds(results, keys)}. The lowest is "
+        f"{extremes({key: results.mean(key, results.column(problem)) for key in evaluated(results, keys)})} "
+        f"{ended} runs diverged.{out}"
     )
 
 
@@ -129,9 +152,9 @@ def convergence(results, problem, split, against):
     ended, runs, out = diverged(results, keys)
     return (
         f"Small multiples of the {split} loss on {problem} against {against}: {grid(results, problem)}, with a line "
-        f"for {count(results, how=each)}, the median of {results.seeds} seeds. At the end the lowest median is "
-        f"{extremes({key: at_the_end(results, key, f'{split}_loss') for key in keys})} {ended:,} of "
-        f"{many(runs, 'run')} diverged.{out}"
+        f"for {count(results, how=each)}, the median of {seeds(results, keys)}. At the end the lowest median is "
+        f"{extremes({key: at_the_end(results, key, f'{split}_loss') for key in evaluated(results, keys)})} "
+        f"{ended:,} of {many(runs, 'run')} diverged.{out}"
     )
 
 
@@ -156,13 +179,14 @@ def gradients(results, problem, names, more=""):
     keys = results.at_each_size(problem)
     ended, runs, out = diverged(results, keys)
     told = [
-        f"Where lines end, the lowest median of {words} is {extremes({key: value(key) for key in keys})}"
+        f"Where lines end, the lowest median of {words} is "
+        f"{extremes({key: value(key) for key in evaluated(results, keys)})}"
         for words, value in names.items()
     ]
     return (
         f"Against steps on {problem}, for {many(len(sizes), 'batch size')} ({', '.join(map(str, sizes))}): "
         f"{', and '.join(names)}, with a line for {count(results, how=each)}, each with the schedule that its tuning "
-        f"runs prefer, the median of {results.seeds} seeds. {' '.join(told)} {more}"
+        f"runs prefer, the median of {seeds(results, keys)}. {' '.join(told)} {more}"
         f"{ended:,} of {many(runs, 'run')} diverged.{out}"
     )
 
@@ -194,8 +218,8 @@ def alternative_gradient_noise(results, problem):
 
 
 def alternative_arrivals(results, problem):
-    keys = [results.best(problem=problem, optimizer=name) for name in results.optimizers]
-    targets = results.targets[problem]
+    declared = [results.best(problem=problem, optimizer=name) for name in results.optimizers]
+    keys, targets = evaluated(results, declared), results.targets[problem]
     told, lines = [], 0
     for target in targets:
         runs = {key: results.arrivals(key, target) for key in keys}
@@ -218,10 +242,11 @@ def alternative_arrivals(results, problem):
             text += f"after {many(int(medians[first]), 'step')}"
         told.append(text + (f"; fewer than half came there with {', '.join(never)}." if never else "."))
     out = f" {many(lines, 'line')} {'loses' if lines == 1 else 'lose'} a run that ran out of time." if lines else ""
+    out += missing(len(declared) * results.seeds - diverged(results, keys)[1])
     return (
         f"Share of the evaluation runs on {problem} that have reached a target, against steps: a panel for "
-        f"{each(len(targets), 'target')}, a line for {count(results, how=each)}, each with the schedule, batch size "
-        f"and rate that its tuning runs chose; {results.seeds} seeds. {' '.join(told)}{out}"
+        f"{each(len(targets), 'target')}, a line for {each(len(keys), 'optimizer')}, each with the schedule, batch "
+        f"size and rate that its tuning runs chose; {seeds(results, keys)}. {' '.join(told)}{out}"
     )
 
 
@@ -267,8 +292,8 @@ def alternative_budgets(results, problem):
 
 def alternative_scaling(results, problem):
     sizes, targets = results.sizes(problem), results.targets[problem]
-    missed = 0
-    for key, target in itertools.product(results.at_each_size(problem), targets):
+    keys, missed = results.at_each_size(problem), 0
+    for key, target in itertools.product(evaluated(results, keys), targets):
         runs = results.arrivals(key, target)
         missed += math.isinf(derived.survival_median(*zip(*((time, there) for time, there, _ in runs), strict=True)))
     lines = len(results.optimizers) * len(targets)
@@ -285,10 +310,11 @@ def alternative_scaling(results, problem):
         f"Steps to a target on {problem} against the batch size ({', '.join(map(str, sizes))}), both axes logarithmic: "
         f"a panel "
         f"for {count(results, how=each)}, a line for {each(len(targets), 'target')}: {told}; median of "
-        f"{results.seeds} "
-        f"seeds, beside the line of perfect scaling. {missed} of {lines * len(sizes)} points are not there, because "
+        f"{seeds(results, keys)}, "
+        f"beside the line of perfect scaling. {missed} of {lines * len(sizes)} points are not there, because "
         f"fewer than "
         f"half of the runs reached the target. {len(fitted)} of {many(lines, 'line')} could be fitted.{ends}"
+        f"{missing(len(keys) * results.seeds - diverged(results, keys)[1])}"
     )
 
 
@@ -323,7 +349,7 @@ def alternative_paths(results, problem):
         f"weight 0 from {number(ends['weight_0'][0])} to {number(ends['weight_0'][1])} and weight 1 from "
         f"{number(ends['weight_1'][0])} to {number(ends['weight_1'][1])}: a panel for {count(results, how=each)}, with "
         f"the schedule, "
-        f"batch size and rate that its tuning runs chose, and in it a path for each of {results.seeds} seeds. The "
+        f"batch size and rate that its tuning runs chose, and in it a path for each of {seeds(results, keys)}. The "
         f"lowest loss of "
         f"the surface is {number(bottom['train_loss'])}, at {number(bottom['weight_0'])} and "
         f"{number(bottom['weight_1'])}. "

@@ -308,6 +308,17 @@ def lose_everything(results: Path) -> None:
         pd.read_parquet(histories).iloc[:0].to_parquet(histories, index=False)
 
 
+def lose_evaluation(results: Path, problem: str, optimizer: str, kept: int) -> None:
+    """Take away the evaluation runs of an optimizer on a problem, but for those of its `kept` first seeds."""
+    folder = results / "runs" / "evaluation" / problem / optimizer
+    runs = pd.read_parquet(folder / "runs.parquet")
+    there = runs[runs["seed"].isin(sorted(set(runs["seed"]))[:kept])]
+    there.to_parquet(folder / "runs.parquet", index=False)
+    for name in ("histories", "measured"):
+        shard = pd.read_parquet(folder / f"{name}.parquet")
+        shard[shard["run"].isin(there["run"])].to_parquet(folder / f"{name}.parquet", index=False)
+
+
 def trained(grid: ProblemGrid, run: Run, horizon: Horizon) -> tuple[str, int, list[dict[str, Any]]]:
     """How a run ended and where, with its history as far as it came."""
     points = list(history(grid, run, horizon))

@@ -191,7 +191,8 @@ SPECIFIC = {
     "scores": {
         "measure": ("", "what times are counted in: steps, or examples, an example counting each time"),
         "tau_max": ("", "the τ at which the profile's integral ends"),
-        "workloads": ("", "how many pairs of a problem and a target there are"),
+        "workloads": ("", "how many pairs of a problem and a target there are, without the problems left out"),
+        "left_out": ("", "how many problems are left out, since an optimizer lacks evaluation runs there"),
         "reached": ("", "on how many of them at least half of the optimizer's runs reach the target"),
         "n": ("seeds", "evaluation seeds"),
         "score": ("", "integral of the profile from τ = 1 to tau_max / (tau_max − 1): 1 where always the quickest"),

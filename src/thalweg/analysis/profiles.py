@@ -49,12 +49,18 @@ def score(times: Array) -> Array:
     return integrals / (times.shape[-1] or np.nan) / (TAU_MAX - 1)
 
 
-def tables(found: pd.DataFrame, best: pd.DataFrame, experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables `profiles` and `scores`, from targets.times and the CELL of each problem's and optimizer's best cell.
+def tables(
+    found: pd.DataFrame, evaluation: pd.DataFrame, best: pd.DataFrame, experiment: Experiment
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables `profiles` and `scores`, from targets.times, the runs of `evaluation` that these are of, and the CELL
+    of each problem's and optimizer's best cell.
+
+    Workloads are those of the problems that are `complete`: a time that was not measured is no infinite one. The other
+    problems are `left_out`, for all optimizers.
 
     `profiles` has a row a measure, optimizer and workload, the one with the lowest ratio τ first. `share` is the
-    profile at this τ. A workload that fewer than half of the runs reach, or of which there are none, has an infinite τ
-    and stays in the number that shares are of.
+    profile at this τ. A workload that fewer than half of the runs reach has an infinite τ and stays in the number that
+    shares are of.
 
     `scores` has a row a measure and optimizer, with a 95 % interval of the score. Whole seeds are resampled, the same
     for all optimizers and so for the shortest times. Targets and best cells stay as they are. Of 300 simulations with
@@ -64,16 +70,27 @@ def tables(found: pd.DataFrame, best: pd.DataFrame, experiment: Experiment) -> t
     Each score is compared with the highest one of the measure, `reference` (of equals the first in grid order), by
     their difference in the same resamples: two intervals can overlap although the difference is never zero.
     """
-    found = found.merge(best)
+    whole = complete(evaluation.merge(best), experiment)
+    found = found[found["problem"].isin(whole)].merge(best)
+    left_out = len(experiment.problems) - len(whole)
     profiles, scores = [], []
     for measure, column in MEASURES.items():
         workloads, times = of_workloads(found, experiment, column)
         profiles.append(_profile(workloads, times[0], best, experiment).assign(measure=measure))
-        scores.append(_scores(times, found["seed"].nunique(), experiment).assign(measure=measure))
+        scores.append(_scores(times, found["seed"].nunique(), left_out, experiment).assign(measure=measure))
     order = ["measure", "optimizer", "problem", "schedule", "batch_size", *TRIAL, "target", "time", "tau", "share"]
     by_optimizer = pd.concat(scores, ignore_index=True)
     by_optimizer.insert(0, "measure", by_optimizer.pop("measure"))
     return pd.concat(profiles, ignore_index=True)[order], by_optimizer
+
+
+def complete(runs: pd.DataFrame, experiment: Experiment) -> list[str]:
+    """The problems on which every optimizer has a run of every seed that any has. `runs` are those of best cells.
+
+    Seeds are resampled as a whole, so that times of other seeds would not be paired.
+    """
+    counted = runs.drop_duplicates(["problem", "optimizer", "seed"]).groupby("problem").size()
+    return list(counted.index[counted == len(experiment.optimizers) * runs["seed"].nunique()])
 
 
 def of_workloads(found: pd.DataFrame, experiment: Experiment, column: str) -> tuple[pd.DataFrame, Array]:
@@ -123,7 +140,7 @@ def against_the_best(drawn: Array, seeds: int) -> pd.DataFrame:
     return made
 
 
-def _scores(times: Array, seeds: int, experiment: Experiment) -> pd.DataFrame:
+def _scores(times: Array, seeds: int, left_out: int, experiment: Experiment) -> pd.DataFrame:
     drawn, enough = score(times), seeds >= intervals.FEWEST
     lower, upper = intervals.ends(drawn[1:].T, seeds / (seeds - 1)) if enough else np.full((2, len(drawn.T)), np.nan)
     return pd.DataFrame(
@@ -131,6 +148,7 @@ def _scores(times: Array, seeds: int, experiment: Experiment) -> pd.DataFrame:
             "optimizer": list(experiment.optimizers),
             "tau_max": TAU_MAX,
             "workloads": times.shape[-1],
+            "left_out": left_out,
             "reached": np.isfinite(times[0]).sum(axis=1),
             "n": seeds,
             "score": drawn[0],

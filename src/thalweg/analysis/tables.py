@@ -126,7 +126,7 @@ def build(experiment: Experiment, results: Path) -> dict[str, pd.DataFrame]:
     examples = targets.examples_of(experiment, results)
     reached = targets.times(evaluation, recorded, targets.of_problems(experiment, evaluation), experiment, examples)
     preferred = best(chosen, by_rate, CELL[:2])
-    profile, score = profiles.tables(reached, preferred, experiment)
+    profile, score = profiles.tables(reached, evaluation, preferred, experiment)
     tables = {
         "runs": runs,
         "cells": by_cell,

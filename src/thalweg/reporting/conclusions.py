@@ -164,6 +164,7 @@ def batch_sizes(scaling: pd.DataFrame) -> dict[str, Any] | None:
         "problems": fitted["problem"].drop_duplicates().tolist(),
         "seen_on": scaling.loc[with_curves, "problem"].drop_duplicates().tolist(),
         "n": int(fitted["n"].max()),
+        "fewest": int(fitted["n"].min()),
         "intervals": bool(rows["critical_batch_size_lower"].notna().any()),
         "unshaped": len(unshaped),
         **{name: int((rows["regime"] == regime).sum()) for name, regime in named.items()},

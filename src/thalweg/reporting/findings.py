@@ -57,12 +57,22 @@ def of_problem(
 def chosen(compared: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame | None:
     """The row of the cell that the tuning runs choose on a problem, from its comparisons.
 
-    None where no cell was evaluated, or every tuning run of every cell diverged.
+    None where in no cell most tuning runs finished, or the evaluation runs of the chosen one are missing.
     """
+    best = _preferred(compared, cells)
+    return None if best is None or best["n"].iloc[0] == 0 else best
+
+
+def not_run(problem: str, comparisons: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any] | None:
+    """The cell that the tuning runs choose on a problem where its evaluation runs are missing, else None."""
+    best = _preferred(comparisons[comparisons["problem"] == problem], cells)
+    return None if best is None or best["n"].iloc[0] > 0 else records(best)[0]
+
+
+def _preferred(compared: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame | None:
+    """The row of the cell that tuning prefers, None where in no cell most tuning runs finished."""
     best = cells.merge(compared.loc[compared["verdict"] == "reference", CELL].drop_duplicates())
-    if best.empty or best["n"].iloc[0] == 0 or math.isinf(best["tuning_validation_loss"].iloc[0]):
-        return None
-    return best
+    return None if best.empty or math.isinf(best["tuning_validation_loss"].iloc[0]) else best
 
 
 def with_same_cells(levels: pd.DataFrame) -> pd.DataFrame:

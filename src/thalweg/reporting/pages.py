@@ -96,6 +96,7 @@ def _problem(
         },
         "finding": finding,
         "unresolved": _unresolved(tables["runs"], name),
+        "not_run": findings.not_run(name, tables["comparisons"], tables["cells"]),
         "metrics": ["loss", *check["metrics"]],
         "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
         "figures": _figures(experiment, report, name),

@@ -92,22 +92,82 @@ def test_shares_and_scores_follow_from_the_profile_as_it_is_drawn(small_tables):
         assert (score["workloads"], score["reached"]) == (len(rows), np.isfinite(rows["time"]).sum())
 
 
-def test_optimizers_that_are_equal_at_every_seed_are_equal_in_every_resample(experiment):
-    made, scores = profiles.tables(
-        found([10, 20, 30, 40, 50, 60, 70], [10, 20, 30, 40, 50, 60, 70]), CHOSEN, experiment
+@pytest.fixture(scope="module")
+def two(experiment):
+    """The experiment with no more than the optimizers of CHOSEN, and its problem."""
+    parts = {"problems": ["linear"], "optimizers": ["sgd", "adam"]}
+    return experiment.model_copy(
+        update={part: {name: getattr(experiment, part)[name] for name in names} for part, names in parts.items()}
     )
+
+
+def of(runs, cells, experiment):
+    """The tables from the times of some runs, which are all evaluation runs that there are."""
+    return profiles.tables(runs, runs[["problem", "optimizer", "seed", *CELL[2:], *TRIAL]], cells, experiment)
+
+
+def test_optimizers_that_are_equal_at_every_seed_are_equal_in_every_resample(two):
+    made, scores = of(found([10, 20, 30, 40, 50, 60, 70], [10, 20, 30, 40, 50, 60, 70]), CHOSEN, two)
     steps = at(scores, measure="steps").set_index("optimizer")
     assert steps.loc["sgd", ["score", "lower", "upper"]].tolist() == [1, 1, 1]
     assert steps.loc["adam", ["score", "lower", "upper"]].tolist() == [1, 1, 1]
-    assert steps.loc["doomed", ["score", "lower", "upper", "reached"]].tolist() == [0, 0, 0, 0]
     assert at(made, measure="examples", optimizer="adam")["time"].tolist() == [160]
-    assert at(made, optimizer="doomed")["batch_size"].isna().all()
 
 
-def test_five_seeds_have_a_score_and_no_interval(experiment):
-    _, scores = profiles.tables(found([10, 20, 30, 40, 50], [20, 40, 60, 80, 100]), CHOSEN, experiment)
+def on_two_problems():
+    """Times on `linear`, where adam takes twice as long, and on `sine`, where it takes half as long; and the cells."""
+    linear, sine = found(np.arange(10.0, 80, 10), np.arange(20.0, 160, 20)), found(np.full(7, 40.0), np.full(7, 20.0))
+    cells = pd.concat([CHOSEN, CHOSEN.assign(problem="sine")], ignore_index=True)
+    return linear, sine.assign(problem="sine", place=1), cells
+
+
+@pytest.fixture(scope="module")
+def both(two):
+    linear = two.problems["linear"]
+    return two.model_copy(update={"problems": {"linear": linear, "sine": linear}})
+
+
+@pytest.mark.parametrize("there", [0, 3, 6])
+def test_where_an_optimizer_lacks_runs_the_problem_is_left_out_for_all(two, both, there):
+    linear, sine, cells = on_two_problems()
+    partly = sine[(sine["optimizer"] != "adam") | (sine["seed"] < there)]
+    made, scores = of(pd.concat([linear, partly], ignore_index=True), cells, both)
+    alone = of(linear, CHOSEN, two)
+    assert set(made["problem"]) == {"linear"}
+    assert set(scores["left_out"]) == {1}
+    # All is as if there were no such problem: in steps adam has the ratio 2, and (4 − 2) / 3 of the score.
+    assert at(scores, measure="steps")["score"].tolist() == pytest.approx([1, 2 / 3])
+    pd.testing.assert_frame_equal(made, alone[0])
+    pd.testing.assert_frame_equal(scores.drop(columns="left_out"), alone[1].drop(columns="left_out"))
+    assert set(scores["n"]) == {7}
+
+
+def test_where_no_run_is_missing_no_problem_is_left_out(both):
+    linear, sine, cells = on_two_problems()
+    _, scores = of(pd.concat([linear, sine], ignore_index=True), cells, both)
+    assert set(scores["left_out"]) == {0}
+    assert at(scores, measure="steps")["score"].tolist() == pytest.approx([(1 + 2 / 3) / 2] * 2)
+
+
+def test_a_seed_that_no_optimizer_has_leaves_no_problem_out(two):
+    fewer = found([10, 20, 30, 40, 50, 60], [20, 40, 60, 80, 100, 120])
+    _, scores = of(fewer, CHOSEN, two)
+    assert scores[["left_out", "n"]].drop_duplicates().to_numpy().tolist() == [[0, 6]]
+
+
+def test_where_runs_are_missing_on_every_problem_there_is_no_score(both):
+    linear, sine, cells = on_two_problems()
+    without = pd.concat([linear[linear["optimizer"] == "sgd"], sine[sine["optimizer"] == "adam"]], ignore_index=True)
+    made, scores = of(without, cells, both)
+    assert made.empty
+    assert scores["score"].isna().all()
+    assert scores[["workloads", "left_out", "n"]].drop_duplicates().to_numpy().tolist() == [[0, 2, 0]]
+
+
+def test_five_seeds_have_a_score_and_no_interval(two):
+    _, scores = of(found([10, 20, 30, 40, 50], [20, 40, 60, 80, 100]), CHOSEN, two)
     steps = at(scores, measure="steps").set_index("optimizer")
-    assert steps["score"].tolist() == pytest.approx([1, 2 / 3, 0])
+    assert steps["score"].tolist() == pytest.approx([1, 2 / 3])
     assert steps[["lower", "upper"]].isna().all().all()
     assert set(steps["interval"]) == {"too few seeds"}
 
@@ -147,22 +207,22 @@ def test_equal_scores_and_few_seeds_tell_nothing():
     assert few[["p", "adjusted_p", "difference_upper"]].isna().all().all()
 
 
-def test_an_optimizer_that_can_only_lose_has_an_interval_that_ends_at_its_score(experiment):
+def test_an_optimizer_that_can_only_lose_has_an_interval_that_ends_at_its_score(both):
     cells = pd.concat([CHOSEN, CHOSEN.assign(problem="sine")], ignore_index=True)
     first = found(np.linspace(95, 105, 10), np.linspace(90, 130, 10)).assign(place=0)
     second = found(np.full(10, 900.0), np.full(10, 100.0)).assign(place=1, problem="sine")
-    _, scores = profiles.tables(pd.concat([first, second], ignore_index=True), cells, experiment)
+    _, scores = of(pd.concat([first, second], ignore_index=True), cells, both)
     sgd = at(scores, measure="steps", optimizer="sgd").iloc[0]
     assert (sgd["score"], sgd["upper"]) == (0.5, 0.5)
 
 
-def test_intervals_hold_a_known_score(experiment):
+def test_intervals_hold_a_known_score(two):
     rng = np.random.default_rng(3)
     held = 0
     for _ in range(100):
         seeds = rng.normal(0, 0.2, 10)
         sgd, adam = (median * np.exp(seeds + rng.normal(0, 0.2, 10)) for median in (100, 160))
-        _, scores = profiles.tables(found(sgd, adam), CHOSEN, experiment)
+        _, scores = of(found(sgd, adam), CHOSEN, two)
         row = scores[(scores["measure"] == "steps") & (scores["optimizer"] == "adam")].iloc[0]
         held += row["lower"] <= (4 - 1.6) / 3 <= row["upper"]
     assert held >= 92

@@ -251,6 +251,7 @@ def test_the_soonest_is_set_apart_from_those_alone_whose_difference_is_decided(e
             "optimizer": ["sgd", "adam", "doomed"] * 2,
             "tau_max": 4,
             "workloads": 5,
+            "left_out": 0,
             "n": 7,
             "score": [0.9, 0.8, 0.1, 0.1, 0.2, 0.3],
             "lower": [0.7, 0.6, 0.0, 0.0, 0.1, 0.2],
@@ -263,6 +264,10 @@ def test_the_soonest_is_set_apart_from_those_alone_whose_difference_is_decided(e
     assert "at each of 5 targets" in text
     assert "in the same resamples: adam (0.800 [0.600, 0.900])." in text
     assert "Holm’s method): doomed (0.100 [0, 0.300])." in text
+    assert "left out" not in text
+    fewer = tables | {"scores": scores.assign(left_out=1)}
+    (text,) = [one for one in sentences(experiment, fewer) if one.startswith("Soonest")]
+    assert "1 more problem is left out, where evaluation runs of an optimizer are missing." in text
     few = scores.assign(lower=np.nan, upper=np.nan, verdict="too few seeds")
     few.loc[0, "verdict"] = "reference"
     (text,) = [one for one in sentences(experiment, tables | {"scores": few}) if one.startswith("Soonest")]

@@ -574,6 +574,7 @@ def test_what_is_thinned_stands_in_the_csv_as_a_whole(wide, tmp_path):
     steps = np.arange(500)
     long = one.loc[one.index.repeat(500)].assign(step=np.tile(steps, len(one)), median=1.0)
     long.to_parquet(tmp_path / "curves.parquet", index=False)
+    shutil.copy(wide[1] / "tables" / "cells.parquet", tmp_path)
     with style.applied():
         drawing = DRAW["convergence"](tmp_path, experiment, "sine")
     assert drawing.facts["thinned"]
@@ -645,10 +646,15 @@ def test_a_legend_is_no_wider_than_its_figure_and_is_read_row_by_row(number):
 
 def test_many_optimizers_that_lost_runs_are_counted_together():
     rows = pd.DataFrame({"optimizer": list("abcdef"), "n": 10, "diverged": [1, 2, 0, 3, 4, 5], "out_of_time": 1})
+    missing = pd.DataFrame({"optimizer": list("ab"), "n": [0, 3], "diverged": [0, 1], "out_of_time": 0})
     with style.applied():
         axis = Figure().subplots()
-        panels.name_lost(axis, rows)
-        panels.name_lost(axis, rows[:2])
+        panels.name_lost(axis, rows, 10)
+        panels.name_lost(axis, rows[:2], 10)
+        panels.name_lost(axis, missing, 10)
+        panels.name_lost(axis, rows[:5].assign(n=9), 10)
     told = ["15 of 60 diverged, 6 of 60 out of time"]
     told += ["a: 1 of 10 diverged, 1 of 10 out of time\nb: 2 of 10 diverged, 1 of 10 out of time"]
+    told += ["a: not run\nb: 3 of 10 run, 1 of 3 diverged"]
+    told += ["45 of 50 run, 10 of 45 diverged, 5 of 45 out of time"]
     assert [text.get_text() for text in axis.texts] == told

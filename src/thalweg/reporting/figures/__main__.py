@@ -82,8 +82,8 @@ def describe(name: str, problem: str | None, drawing: panels.Drawing) -> dict[st
 
 
 def _told(table: pd.DataFrame) -> pd.DataFrame:
-    """A table without the columns that tell nothing in it: nothing was searched, no run was out of time."""
-    nothing = {"hyperparameters": "{}", "out_of_time": 0}
+    """A table without the columns that tell nothing in it: nothing was searched or left out, no run was out of time."""
+    nothing = {"hyperparameters": "{}", "out_of_time": 0, "left_out": 0}
     return table.drop(columns=[name for name in table if name in nothing and (table[name] == nothing[name]).all()])
 
 

@@ -46,15 +46,15 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     axes[0, 0].set(ylim=(-0.04, 1.04))
     panels.logarithmic(axes[0, 0], "x", limits)
     panels.name_axes(axes, "step", "share of runs there")
-    cells = table.drop_duplicates("optimizer").set_index("optimizer")["batch_size"]
-    handles = [panels.key(styles[str(name)], f"{name}, batch {size}") for name, size in cells.items()]
+    best, seeds = panels.best_cells(tables, problem), len(experiment.seeds.evaluation)
+    handles = [panels.key(styles[str(cell.optimizer)], label(cell, seeds)) for cell in best.itertuples()]
     if arrivals["out_of_time"].any():
         handles.append(Line2D([], [], **STOPPED, color=style.MUTED, label="out of time"))
     if handles:
         panels.place_legend(figure, handles)
     facts = {
-        "optimizers": len(cells),
-        "seeds": int(table["n"].max()) if len(table) else 0,
+        "optimizers": int(table["optimizer"].nunique()),
+        **panels.evaluated(best, len(styles) * seeds),
         "out_of_time": int(arrivals["out_of_time"].sum()),
         "targets": [
             {
@@ -68,6 +68,11 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         ],
     }
     return panels.Drawing(figure, arrivals, table, facts)
+
+
+def label(cell: Any, seeds: int) -> str:
+    """The cell's optimizer and batch size, and how many of its runs are there, if not those of all seeds."""
+    return ", ".join(filter(None, [cell.optimizer, f"batch {cell.batch_size}", panels.run(cell.n, seeds)]))
 
 
 def climb(axis: Axes, curve: pd.DataFrame, line: style.Line, first: float) -> None:

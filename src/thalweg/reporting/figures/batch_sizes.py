@@ -9,6 +9,7 @@ from thalweg.analysis import comparisons
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import declared
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
@@ -39,7 +40,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             look = {"color": line.colour, "linestyle": line.linestyle, "marker": line.marker}
             axis.plot(places, values, linewidth=0.9, clip_on=False, **look)
             axis.vlines(places, lower, upper, color=line.colour, linewidth=2, alpha=0.6)
-            lost = ~np.isfinite(rows[column].to_numpy(dtype=float))
+            lost = np.isposinf(rows[column].to_numpy(dtype=float))
             if lost.any():
                 axis.plot(places[lost], np.full(lost.sum(), limits[1]), "x", color=line.colour, clip_on=False)
         axis.grid(axis="x", visible=False)
@@ -54,9 +55,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],
         "optimizers": len(styles),
-        "seeds": int(cells["n"].max()) if len(cells) else 0,
         "interval": bool(cells[f"{column}_lower"].notna().any()),
         "unresolved": measure == comparisons.LOSS and panels.on_the_edge(cells[column]),
+        **panels.evaluated(cells, declared(experiment)[problem, "evaluation"]),
         **panels.all_lost(cells),
         **panels.extremes(cells, column, columns[:3]),
     }

@@ -68,6 +68,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "infinite": int(np.isinf(table["one trial"]).sum()),
         "pools": len(table),
         "unresolved": panels.on_the_edge(budgets["median"]),
+        **panels.tuned(tables, experiment, problem),
         **panels.extremes(whole, "all trials", KEYS),
     }
     return panels.Drawing(figure, budgets, table, facts)

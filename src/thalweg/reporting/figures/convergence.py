@@ -4,6 +4,7 @@ from pathlib import Path
 
 from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import declared
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
@@ -29,7 +30,12 @@ def draw(
     for (batch_size, schedule, part), panel in shown.groupby(["batch_size", "schedule", six]):
         axis = axes[rows.index(batch_size) + part, schedules.index(schedule)]
         panels.spreads(axis, panel, against, styles)
-        panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
+    cells = panels.read(tables, "cells", problem)
+    drawn = cells[cells["schedule"].isin(schedules) & cells["batch_size"].isin(batch_sizes)]
+    six = panels.six_of(drawn["optimizer"], styles)
+    for (batch_size, schedule, part), of_panel in drawn.groupby(["batch_size", "schedule", six]):
+        axis = axes[rows.index(batch_size) + part, schedules.index(schedule)]
+        panels.name_lost(axis, of_panel, len(experiment.seeds.evaluation))
     panels.along(axes[0, 0], shown[against])
     panels.name_columns(axes, schedules)
     for row, batch_size in zip(axes, rows, strict=True):
@@ -43,7 +49,7 @@ def draw(
         "optimizers": len(styles),
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],
-        "seeds": int(final["n"].max()) if len(final) else 0,
+        **panels.evaluated(cells, declared(experiment)[problem, "evaluation"]),
         "runs": int(final["n"].sum()),
         "unresolved": panels.on_the_edge(curves["median"]),
         "thinned": len(shown) < len(curves),

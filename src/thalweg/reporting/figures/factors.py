@@ -59,7 +59,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
         "terms": [term.replace("_", " ") for term in TERMS if term in set(shown["term"])],
         "seeds": int(shown["n"].max()) if len(shown) else 0,
         "runs": int(shown.drop_duplicates("problem")["tuning_runs"].sum()),
-        "missing": len(problems) - shown["problem"].nunique(),
+        "incomplete": len(problems) - shown["problem"].nunique(),
         "greatest": [
             {"problem": row.problem, "term": row.term.replace("_", " "), "share": row.share, "total": row.total}
             for row in greatest.itertuples()

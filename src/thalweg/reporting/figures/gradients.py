@@ -32,15 +32,17 @@ STILL = 1e-4
 def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequence[str] = SIZES) -> panels.Drawing:
     """A column for each quantity: the median over evaluation seeds with a band from the first to the third quartile.
 
-    Of each optimizer and batch size the cell is that of the table `scaling`. A step at a rate of nearly zero, the first
+    Each optimizer has the schedule of its best cell at all batch sizes. A step at a rate of nearly zero, the first
     of a warmup or the last of a cosine, tells of the schedule alone and is left out. The noise scale is shown with the
     batch size, for it says up to which one a larger batch gives a better step (McCandlish et al. 2018).
     """
-    preferred = panels.read(tables, "scaling", problem)[CELL].drop_duplicates()
+    preferred = panels.best_cells(tables, problem)[["optimizer", "schedule"]]
     recorded = panels.read(tables, "diagnostics", problem)
     recorded = recorded[recorded["quantity"].isin(quantities)].merge(preferred)
     recorded = without_still(recorded, panels.read(tables, "schedules", problem))
-    batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), recorded["batch_size"])
+    cells, seeds = panels.read(tables, "cells", problem).merge(preferred), len(experiment.seeds.evaluation)
+    sizes = sorted(experiment.problems[problem].batch_sizes)
+    batch_sizes = panels.present(sizes, recorded["batch_size"])
     styles = style.lines(experiment.optimizers)
     rows = [(size, part) for size in batch_sizes for part in panels.sixes(styles)]
     figure, axes = panels.grid(len(rows), len(quantities), 1.75, sharey="col")
@@ -54,7 +56,8 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
             panel = of_quantity[(of_quantity["batch_size"] == batch_size) & of_quantity["optimizer"].isin(names)]
             panels.spreads(axis, panel, "step", styles)
             if quantity in FALLING:
-                panels.name_lost(axis, panel.drop_duplicates("optimizer", keep="last"))
+                there = cells[(cells["batch_size"] == batch_size) & cells["optimizer"].isin(names)]
+                panels.name_lost(axis, there, seeds)
             if quantity == "gradient_noise_scale":
                 axis.axhline(batch_size, **BATCH_SIZE)
     panels.along(axes[0, 0], shown["step"])
@@ -67,23 +70,23 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
         figure, styles, "middle half of seeds", more=[Line2D([], [], label="batch size", **BATCH_SIZE)] * scale
     )
     final = recorded.drop_duplicates([*CELL, "quantity"], keep="last")
-    cells = final.drop_duplicates(CELL)
+    ended = final.drop_duplicates(CELL)
     scales = final[final["quantity"] == "gradient_noise_scale"]
     facts = {
         "optimizers": len(styles),
         "batch_sizes": [int(size) for size in batch_sizes],
-        "seeds": int(final["n"].max()) if len(final) else 0,
-        "runs": int(cells["n"].sum()),
+        **panels.evaluated(cells, len(styles) * len(sizes) * seeds),
+        "runs": int(ended["n"].sum()),
         "ends": [
             {"quantity": name, **panels.extremes(final[final["quantity"] == name], "median", CELL)}
             for name in quantities
         ],
-        "cells": len(cells),
+        "cells": len(ended),
         "noisier": int((scales["median"] > scales["batch_size"]).sum()),
         "still": STILL,
         "unresolved": panels.on_the_edge(recorded["median"]),
         "thinned": len(shown) < len(recorded),
-        **panels.all_lost(cells),
+        **panels.all_lost(ended),
     }
     table = final[[*CELL, "quantity", "n", *LOST, "median", "lower", "upper"]]
     return panels.Drawing(figure, recorded, table.sort_values("batch_size", kind="stable"), facts)

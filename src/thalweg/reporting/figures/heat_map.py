@@ -17,6 +17,7 @@ from thalweg.analysis import comparisons, histories
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
 from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import declared
 from thalweg.reporting import findings, style, templates
 from thalweg.reporting.figures import matrix, panels
 
@@ -38,6 +39,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     cells["chosen"] = (cells[CELL] == pd.Series(chosen, index=CELL)).all(axis=1)
     optimizers, schedules = list(experiment.optimizers), list(experiment.schedules)
     batch_sizes = panels.present(sorted(experiment.problems[problem].batch_sizes), cells["batch_size"])
+    seeds = len(experiment.seeds.evaluation)
     least = CELL_WIDTH * len(schedules)
     abreast = panels.abreast(len(batch_sizes), least)
     highest = max([1.1, *cells.loc[np.isfinite(cells["times_lowest"]), "times_lowest"]])
@@ -50,7 +52,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         rows = cells[cells["batch_size"] == batch_sizes[place]]
         by_name = {(row.optimizer, row.schedule): row for row in rows.itertuples()}
         for (y, optimizer), (x, schedule) in product(enumerate(optimizers), enumerate(schedules)):
-            show(axis, x, y, by_name.get((optimizer, schedule)), column, lambda value: colours(norm(value)))
+            show(axis, x, y, by_name.get((optimizer, schedule)), seeds, column, lambda value: colours(norm(value)))
     bar = matrix.colour_bar(figure, norm, colours, "times\nthe lowest", times)
     bar.ax.yaxis.set_major_locator(
         LogLocator(subs=(1, 1.2, 1.5, 2) if highest < 3 else (1, 2, 5) if highest < 100 else (1,))
@@ -65,7 +67,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "optimizers": len(optimizers),
         "schedules": schedules,
         "batch_sizes": [int(size) for size in batch_sizes],
-        "seeds": int(cells["n"].max()) if len(cells) else 0,
+        **panels.evaluated(cells, declared(experiment)[problem, "evaluation"]),
         "infinite": int(np.isposinf(cells[column]).sum()),
         **panels.all_lost(cells),
         **panels.extremes(cells, column, CELL),
@@ -79,15 +81,16 @@ def times(value: float) -> str:
     return f"{value:g}" if value < 1000 else templates.number(value, 1)
 
 
-def show(axis: Axes, x: int, y: int, cell: Any, column: str, colour: Any) -> None:
-    """One cell: its value of a column, how many of its runs were lost, if any, over a hatched foot; if infinite hatched
-    all over."""
+def show(axis: Axes, x: int, y: int, cell: Any, seeds: int, column: str, colour: Any) -> None:
+    """One cell: its value of a column, how many of its runs are there, if not those of all seeds, and how many were
+    lost, if any, over a hatched foot; if infinite hatched all over."""
     if cell is None or not cell.n:
         matrix.write(axis, x, y, "not run", color=style.MUTED)
         return
     lost = sum(getattr(cell, name) for name in LOST)
-    text = templates.number(getattr(cell, column)).replace(" × ", "·" if lost else "\n× ")
-    text += f"\n{lost} of {cell.n}" if lost else ""
+    there = panels.run(cell.n, seeds)
+    text = templates.number(getattr(cell, column)).replace(" × ", "·" if lost or there else "\n× ")
+    text = "\n".join(filter(None, [text, there, f"{lost} of {cell.n}" if lost else ""]))
     if math.isfinite(cell.times_lowest):
         painted = colour(cell.times_lowest)
         matrix.paint(axis, x, y, painted, text, raised=0.08 if lost else 0)

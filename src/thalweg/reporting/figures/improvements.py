@@ -22,7 +22,10 @@ def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Dr
     pairs = panels.read(tables, "improvements", problem)
     pairs = pairs[pairs["problem"].isna()] if problem is None else pairs
     optimizers = list(experiment.optimizers)
-    figure, axes = panels.grid(1, 1, max(0.36 * len(optimizers), 0.9) + 0.4, of_text=True)
+    there = pairs[pairs["n"] > 0]
+    wanted = len(experiment.seeds.evaluation) * (1 if problem else len(experiment.problems))
+    height = 0.48 if (there["n"] < wanted).any() else 0.36
+    figure, axes = panels.grid(1, 1, max(height * len(optimizers), 0.9) + 0.4, of_text=True)
     axis, norm, colours = axes[0, 0], Normalize(0, 1), sns.color_palette("vlag_r", as_cmap=True)
     room = 0.6 * style.width() / len(optimizers)
     matrix.name(axis, optimizers, optimizers, panels.letters(room))
@@ -35,13 +38,12 @@ def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Dr
         percent, lower, upper = (f"{100 * value:.0f}" for value in (row.probability, row.lower, row.upper))
         decided = row.verdict in DECIDED
         weight = "bold" if decided else "normal"
-        text = f"{percent}\n[{lower},{between}{upper}]"
+        text = f"{percent}\n[{lower},{between}{upper}]" + f"\nn = {row.n}" * (row.n < wanted)
         matrix.paint(axis, x, y, colours(norm(row.probability)), text, weight=weight)
         if decided:
             matrix.frame(axis, x, y)
     axis.set(xlabel="than this optimizer", ylabel="this optimizer\ndoes better")
     matrix.colour_bar(figure, norm, colours, "% of seeds", lambda value: f"{100 * value:.0f}")
-    there = pairs[pairs["n"] > 0]
     decided_pairs = there[there["verdict"].isin(DECIDED)]
     if len(decided_pairs):
         panels.place_legend(figure, [Patch(label="decided at 5 % (Holm)", **matrix.FRAME)])
@@ -53,6 +55,9 @@ def draw(tables: Path, experiment: Experiment, problem: str | None) -> panels.Dr
         "pairs": len(there),
         "decided": len(decided_pairs),
         "seeds": int(there["n"].max()) if len(there) else 0,
+        "fewest": int(there["n"].min()) if len(there) else 0,
+        "wanted": wanted,
+        "not_run": len(pairs) - len(there),
         "problems": int(there["problems"].max()) if len(there) else 0,
         "wins": [{"optimizer": name, "pairs": int(wins[name])} for name in optimizers if name in wins],
     }

@@ -94,6 +94,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "runs": int(rates["n"].sum()),
         "unresolved": panels.on_the_edge(rates["median"]),
         "infinite": bool(np.isinf(rates["median"]).any()),
+        **panels.tuned(tables, experiment, problem),
         **panels.all_lost(rates),
         "shares": [
             {"lost": round(row.lost_share * row.n), **row._asdict()}

@@ -21,8 +21,7 @@ CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     """Interquartile mean with its 95 % interval, and every seed as a small stroke. Cells are those of `comparisons`."""
-    levels = panels.read(tables, "comparisons", problem)
-    best = levels.loc[levels["factor"] == "optimizer", CELL].merge(panels.read(tables, "cells", problem))
+    best, declared = panels.best_cells(tables, problem), len(experiment.seeds.evaluation)
     runs = panels.read(tables, "runs", problem)
     seeds = best[CELL].merge(runs[runs["stage"] == "evaluation"])
     measure = comparisons.measures(experiment)[problem]
@@ -61,7 +60,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                         textcoords="offset points",
                         fontsize=style.small(),
                     )
-            text = panels.lost(row)
+            text = panels.lost(row, declared)
             if text:
                 # Above the strokes of the seeds.
                 axis.annotate(
@@ -92,10 +91,10 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "measure": measure,
         "metrics": [name.replace("_", " ") for name in columns],
         "optimizers": len(best),
-        "seeds": int(best["n"].max()) if len(best) else 0,
         "interval": bool(best[f"{compared}_lower"].notna().any()),
         "endless": bool((np.isinf(best[f"{compared}_upper"]) & np.isfinite(best[f"{compared}_lower"])).any()),
         "unresolved": measure == comparisons.LOSS and panels.on_the_edge(seeds[compared]),
+        **panels.evaluated(best, len(styles) * declared),
         **panels.all_lost(best),
         **panels.extremes(best, compared, CELL),
     }

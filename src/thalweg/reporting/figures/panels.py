@@ -17,8 +17,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from thalweg.analysis import comparisons
+from thalweg.analysis.choose import CELL, TRIAL
 from thalweg.analysis.histories import LOST, RESOLUTION
 from thalweg.grid.experiment import Experiment
+from thalweg.grid.runs import declared
 from thalweg.reporting import style, templates
 
 ALONG = {"step": "step", "epoch": "epoch", "examples": "examples seen"}
@@ -280,18 +282,31 @@ def logarithmic(axis: Axes, which: str, limits: tuple[float, float]) -> None:
     getattr(axis, f"{which}axis").set_minor_locator(NullLocator())
 
 
-def lost(row: Any) -> str:
-    """How many of a row's runs diverged or were out of time; nothing where all of them finished."""
+def run(n: int, seeds: int) -> str:
+    """How many of a cell's runs are there; nothing where those of all seeds are."""
+    return "not run" if not n else f"{n} of {seeds} run" if n < seeds else ""
+
+
+def lost(row: Any, seeds: int) -> str:
+    """How many of a row's runs are there, and how many diverged or were out of time; nothing where those of all seeds
+    finished."""
     there = [(getattr(row, column), outcome) for column, outcome in LOST.items()]
-    return ", ".join(f"{count} of {row.n} {outcome}" for count, outcome in there if count)
+    told = [run(row.n, seeds), *(f"{count} of {row.n} {outcome}" for count, outcome in there if count)]
+    return ", ".join(filter(None, told))
 
 
-def name_lost(axis: Axes, rows: pd.DataFrame) -> None:
-    """Write into a panel how many runs of which optimizer diverged or were out of time; of many, how many in all."""
-    told = [f"{row.optimizer}: {lost(row)}" for row in rows.itertuples() if lost(row)]
+def name_lost(axis: Axes, rows: pd.DataFrame, seeds: int) -> None:
+    """Write into a panel how many runs of which optimizer are missing, diverged or were out of time; of many, how many
+    in all."""
+    told = [f"{row.optimizer}: {lost(row, seeds)}" for row in rows.itertuples() if lost(row, seeds)]
     if len(told) > NAMED or any(len(one) > letters_of(axis, style.small()) for one in told):
         (all_of_them,) = rows[["n", *LOST]].sum().to_frame().T.itertuples()
-        told = [lost(all_of_them)]
+        told = [lost(all_of_them, seeds * len(rows))]
+    note(axis, told)
+
+
+def note(axis: Axes, told: Sequence[str]) -> None:
+    """Write lines into the lower left corner of a panel."""
     if told:
         text = axis.text(0.03, 0.04, "\n".join(told), transform=axis.transAxes, fontsize=style.small(), va="bottom")
         text.set_in_layout(False)
@@ -388,6 +403,25 @@ def along(axis: Axes, values: pd.Series) -> None:
 def all_lost(rows: pd.DataFrame) -> dict[str, int]:
     """How many runs of all rows diverged, and how many were out of time, for words about a figure."""
     return {column: int(rows[column].sum()) for column in LOST}
+
+
+def evaluated(cells: pd.DataFrame, wanted: int) -> dict[str, int]:
+    """Of how many seeds cells are, the most and of those that were run the fewest, and how many of the runs `wanted`
+    are missing, for words about a figure."""
+    there = cells["n"][cells["n"] > 0]
+    most, fewest = (int(there.max()), int(there.min())) if len(there) else (0, 0)
+    return {"seeds": most, "fewest": fewest, "missing": wanted - int(there.sum())}
+
+
+def tuned(tables: Path, experiment: Experiment, problem: str) -> dict[str, int]:
+    """How many tuning runs of a problem are missing, for words about a figure."""
+    return {"missing": declared(experiment)[problem, "tuning"] - int(read(tables, "rates", problem)["n"].sum())}
+
+
+def best_cells(tables: Path, problem: str) -> pd.DataFrame:
+    """The row of `cells` of each optimizer's best cell, which is that of `comparisons`."""
+    levels = read(tables, "comparisons", problem)
+    return levels.loc[levels["factor"] == "optimizer", [*CELL, *TRIAL]].merge(read(tables, "cells", problem))
 
 
 def extremes(rows: pd.DataFrame, value: str, names: list[str]) -> dict[str, Any]:

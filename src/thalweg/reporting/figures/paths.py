@@ -29,8 +29,7 @@ SURFACE: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.55, "color": style.MUTED
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     """A panel an optimizer, a line an evaluation seed. Cells are those of `comparisons`."""
-    comparisons = panels.read(tables, "comparisons", problem)
-    best = comparisons.loc[comparisons["factor"] == "optimizer", CELL].merge(panels.read(tables, "cells", problem))
+    best, declared = panels.best_cells(tables, problem), len(experiment.seeds.evaluation)
     runs = panels.read(tables, "runs", problem)[["run", *TRIAL, "outcome"]].drop_duplicates("run")
     paths = best[CELL].merge(panels.read(tables, "paths", problem).merge(runs, on="run"))
     surface = panels.read(tables, "surfaces", problem)
@@ -46,7 +45,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         over(axis, surface, heights)
         follow(axis, mine, ends[ends["optimizer"] == cell.optimizer], styles[cell.optimizer])
         axis.plot(*lowest[WEIGHTS].to_numpy().T, **LOWEST, zorder=4)
-        panels.name_lost(axis, best[best["optimizer"] == cell.optimizer])
+        panels.name_lost(axis, best[best["optimizer"] == cell.optimizer], declared)
     told = [f"{cell.schedule}, batch {cell.batch_size}, rate {cell.learning_rate:.3g}" for cell in best.itertuples()]
     room = panels.letters(0.8 * style.width() / panels.abreast(panes, LEAST), style.small())
     panels.head(axes[0][: len(best)], best["optimizer"].tolist(), [textwrap.wrap(one, room) for one in told])
@@ -63,7 +62,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     inside = paths[WEIGHTS].ge(limits[0]).all(axis=1) & paths[WEIGHTS].le(limits[1]).all(axis=1)
     facts = {
         "optimizers": len(best),
-        "seeds": int(best["n"].max()) if len(best) else 0,
+        **panels.evaluated(best, len(styles) * declared),
         "ranges": limits.T.astype(float).tolist(),
         "lowest": lowest[[*WEIGHTS, "train_loss"]].to_numpy(dtype=float).ravel().tolist(),
         "runs": len(paths.drop_duplicates("run")),

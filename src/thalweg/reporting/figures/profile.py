@@ -54,6 +54,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
         "problems": int(profiles["problem"].nunique()),
         "tau_max": tau_max,
         "seeds": int(scores["n"].max()) if len(scores) else 0,
+        "left_out": int(scores["left_out"].max()) if len(scores) else 0,
         "measures": [
             {"measure": measure, "workloads": int(rows["workloads"].max()), **panels.extremes(rows, "score", TOLD)}
             for measure, rows in scores.groupby("measure", sort=False)
@@ -63,7 +64,9 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
 
 
 def rise(axis: Axes, profile: pd.DataFrame, line: style.Line, right: float) -> None:
-    """A step upwards at each τ; workloads that were not reached keep the line below one."""
+    """A step upwards at each τ; workloads that were not reached keep the line below one. Nothing without workloads."""
+    if profile.empty:
+        return
     reached = profile[np.isfinite(profile["tau"])]
     at_once = reached["share"][reached["tau"] == 1].max()
     shares = [0.0 if math.isnan(at_once) else at_once, *reached["share"]]

@@ -49,6 +49,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
     facts = {
         "measures": panels.measures(experiment, problem),
         "problems": int(over_all["problems"].max()) if means else 0,
+        "left_out": ranks.loc[ranks["problem"].notna() & ranks["rank"].isna(), "problem"].nunique(),
         "ranks": [{"optimizer": name, "rank": rank} for name, rank in zip(optimizers, means, strict=True)],
         "groups": [optimizers[start : end + 1] for start, end in bars],
         "few": [what for what in ("problems", "optimizers") if what in caution],

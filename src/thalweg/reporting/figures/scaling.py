@@ -41,7 +41,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     scaling = scaling.merge(ends[[*keys, "lower", "upper", "interval"]], on=keys, how="left")
     targets = list(dict.fromkeys(scaling["target"]))
     sizes = sorted(experiment.problems[problem].batch_sizes)
-    styles = style.lines(experiment.optimizers)
+    styles, seeds = style.lines(experiment.optimizers), len(experiment.seeds.evaluation)
+    schedules = panels.best_cells(tables, problem)[["optimizer", "schedule"]]
+    cells = panels.read(tables, "cells", problem).merge(schedules)
     limits = with_room(panels.positive_limits(scaling[["median", "lower", "upper"]].to_numpy()), scaling)
     figure, axes = panels.grid(1, len(styles), 2.1, LEAST)
     for axis, (optimizer, line) in zip(axes.flat, styles.items(), strict=True):
@@ -50,6 +52,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             follow(axis, series, line.colour, *TARGETS[place])
         name_missed(axis, mine, line.colour, limits[1])
         axis.set_title(optimizer, fontweight="bold")
+        of_optimizer = cells[cells["optimizer"] == optimizer].sort_values("batch_size")
+        there = {row.batch_size: panels.run(row.n, seeds) for row in of_optimizer.itertuples()}
+        panels.note(axis, [f"batch {size}: {said}" for size, said in there.items() if said])
     axes[0, 0].set_xscale("log")
     axes[0, 0].set_xlim(sizes[0] / 1.5, sizes[-1] * 1.5)
     axes[0, 0].set_xticks(sizes, [str(size) for size in sizes])
@@ -68,7 +73,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "optimizers": len(styles),
         "targets": [panels.spoken(target) for target in targets],
         "batch_sizes": [int(size) for size in sizes],
-        "seeds": int(scaling["n"].max()) if len(scaling) else 0,
+        **panels.evaluated(cells, len(styles) * len(sizes) * seeds),
         "points": len(scaling),
         "missed": int(scaling["median"].isna().sum()),
         "fitted": len(fitted),
