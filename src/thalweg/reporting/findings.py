@@ -30,12 +30,13 @@ def of_problem(
     reference = compared[compared["verdict"] == "reference"].iloc[0]
     others = with_same_cells(compared[compared["verdict"] != "reference"])
     others = others.merge(cells[[*CELL, *histories.LOST]], how="left")
+    others["verdict"] = others["verdict"].where(others["n"] > 0, "not run")
     by_verdict = {
         verdict: [
             {"factor": factor, "levels": others[(others["verdict"] == verdict) & (others["factor"] == factor)]}
             for factor in FACTORS
         ]
-        for verdict in ("higher", "lower", "not distinguishable", "too few seeds")
+        for verdict in ("higher", "lower", "not distinguishable", "too few seeds", "not run")
     }
     return {
         "problem": problem,

@@ -8,11 +8,11 @@ import figure_words
 import pandas as pd
 import pytest
 import synthetic
-from conftest import drawn, write_report
+from reported import drawn, write_report
 
 from thalweg.analysis import tables
 from thalweg.grid.experiment import load
-from thalweg.reporting import style
+from thalweg.reporting import findings, style
 
 KEPT = 3
 """How many of the 7 seeds of sgd are there on `linear`; of adam on `digits_cnn` there is none."""
@@ -188,3 +188,15 @@ def test_the_matrix_and_the_table_of_cells_say_how_many_runs_there_are(made, rep
 def test_no_page_says_nan(report):
     for page in report.rglob("*.html"):
         assert not re.search(r"\bnan\b|\bNone\b", words(page)), page
+
+
+def test_an_optimizer_that_was_not_run_is_told_apart_from_one_of_too_few_seeds(made):
+    compared, cells, sensitivity = (
+        pd.read_parquet(made[1] / "tables" / f"{name}.parquet") for name in ("comparisons", "cells", "sensitivity")
+    )
+    other = (compared["problem"] == "linear") & (compared["factor"] == "optimizer") & (compared["level"] == "doomed")
+    compared.loc[other, ["n", "verdict"]] = 0, "too few seeds"
+    found = findings.of_problem("linear", compared, cells, sensitivity)
+    assert [level["level"] for group in found["not_run"] for level in group["levels"]] == ["doomed"]
+    told = [level for group in found["too_few_seeds"] for level in group["levels"] if group["factor"] == "optimizer"]
+    assert "doomed" not in [level["level"] for level in told]
