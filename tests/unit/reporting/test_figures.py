@@ -611,13 +611,20 @@ def test_a_figure_tells_whether_it_has_losses_that_lie_on_its_edge(experiment, s
     assert drawing.facts["unresolved"]
 
 
-def test_the_figure_of_optimizers_tells_of_bars_without_an_upper_end(experiment, small, drawings, tmp_path):
-    assert not drawings["optimizers", "linear"].facts["endless"], "the one that diverges has no bar"
+@pytest.mark.parametrize(("bound", "value"), [("loss_upper", np.inf), ("accuracy_lower", -np.inf)])
+def test_the_figure_of_optimizers_draws_and_tells_of_bars_that_have_no_end(small, experiment, tmp_path, bound, value):
     shutil.copytree(small[1] / "tables", tmp_path, dirs_exist_ok=True)
     cells = pd.read_parquet(tmp_path / "cells.parquet")
-    cells.assign(final_test_loss_upper=np.inf).to_parquet(tmp_path / "cells.parquet")
+    cells.assign(**{f"final_test_{bound}": value}).to_parquet(tmp_path / "cells.parquet")
     with style.applied():
-        assert DRAW["optimizers"](tmp_path, experiment, "linear").facts["endless"]
+        whole = DRAW["optimizers"](small[1] / "tables", experiment, "digits_cnn")
+        cut = DRAW["optimizers"](tmp_path, experiment, "digits_cnn")
+    assert not whole.facts["endless"]
+    assert cut.facts["endless"]
+    axis, end = cut.figure.axes[bound == "accuracy_lower"], -1 if value > 0 else 0
+    bars = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2 and line.get_marker() == "None"]
+    assert len(bars) == 2, "the one whose runs all diverge has none"
+    assert all(bar[end] == axis.get_xlim()[end] for bar in bars)
 
 
 def test_shares_of_lost_runs_have_wilson_s_interval(small, drawings):

@@ -39,7 +39,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     figure, axes = panels.grid(1, len(columns), height, sharex=False, of_text=True)
     parts, beneath = [], panels.letters(0.6 * style.width() / len(columns))
     for axis, name in zip(axes[0], columns, strict=True):
-        limits = panels.positive_limits(np.concatenate([best[[name, f"{name}_upper"]].to_numpy().ravel(), seeds[name]]))
+        shown = np.concatenate([best[[name, f"{name}_upper"]].to_numpy().ravel(), seeds[name]])
+        limits = panels.positive_limits(shown) if name == compared else panels.linear_limits(shown)
         for place, row in enumerate(best.itertuples()):
             line, of_row = styles[row.optimizer], seeds[seeds["optimizer"] == row.optimizer]
             value, lower, upper = (float(getattr(row, name + end)) for end in ("", "_lower", "_upper"))
@@ -47,7 +48,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
             if name == compared:
                 strokes = panels.drawable(strokes, limits)
             axis.plot(strokes, np.full(len(strokes), place), "|", color=style.MUTED, markersize=7, alpha=0.6)
-            axis.plot([lower, min(upper, limits[1])], [place, place], color=line.colour, linewidth=2.4, alpha=0.75)
+            if np.isfinite(lower) or np.isfinite(upper):
+                bar = np.clip([lower, upper], *limits)
+                axis.plot(bar, [place, place], color=line.colour, linewidth=2.4, alpha=0.75)
             if np.isfinite(value):
                 within = max(value, limits[0]) if name == compared else value
                 axis.plot([within], [place], line.marker, color=line.colour, markersize=6.5, clip_on=False)
@@ -73,10 +76,10 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                     va="bottom",
                     fontsize=style.small(),
                 )
-            shown = {**{key: getattr(row, key) for key in CELL}, "metric": name}
-            parts.append({**shown, "shown": "interquartile mean", "value": value, "lower": lower, "upper": upper})
+            cell = {**{key: getattr(row, key) for key in CELL}, "metric": name}
+            parts.append({**cell, "shown": "interquartile mean", "value": value, "lower": lower, "upper": upper})
             parts += [
-                {**shown, "shown": f"seed {seed.seed}", "value": float(getattr(seed, name))}
+                {**cell, "shown": f"seed {seed.seed}", "value": float(getattr(seed, name))}
                 for seed in of_row.itertuples()
             ]
         axis.set_xlabel(textwrap.fill(name.replace("_", " "), beneath))
@@ -84,6 +87,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         axis.spines["left"].set_position(("outward", 7))
         if name == compared:
             panels.logarithmic(axis, "x", limits)
+        else:
+            axis.set_xlim(limits)
         axis.grid(axis="y", visible=False)
     axes[0, 0].set_yticks(range(len(best)), labels)
     axes[0, 0].set_ylim(len(best) - 0.4, -0.6)
@@ -92,7 +97,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "metrics": [name.replace("_", " ") for name in columns],
         "optimizers": len(best),
         "interval": bool(best[f"{compared}_lower"].notna().any()),
-        "endless": bool((np.isinf(best[f"{compared}_upper"]) & np.isfinite(best[f"{compared}_lower"])).any()),
+        "endless": any(one_sided(best, name) for name in columns),
         "unresolved": measure == comparisons.LOSS and panels.on_the_edge(seeds[compared]),
         **panels.evaluated(best, len(styles) * declared),
         **panels.all_lost(best),
@@ -100,3 +105,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     }
     numbers = [name + end for name in columns for end in ("", "_lower", "_upper")]
     return panels.Drawing(figure, pd.DataFrame(parts), best[[*CELL, "n", *LOST, *numbers]], facts)
+
+
+def one_sided(best: pd.DataFrame, name: str) -> bool:
+    """Whether an interval of the metric has one end that is infinite: the upper one, or of what is better when
+    higher the lower one."""
+    return bool((np.isinf(best[f"{name}_lower"]) != np.isinf(best[f"{name}_upper"])).any())

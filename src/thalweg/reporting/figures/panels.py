@@ -243,6 +243,15 @@ def positive_limits(values: pd.Series | np.ndarray[Any, Any]) -> tuple[float, fl
     return lower, upper * 1.6
 
 
+def linear_limits(values: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Limits of a linear axis around all finite values, with a little room; (0, 1) where there is none."""
+    shown = values[np.isfinite(values)]
+    if not len(shown):
+        return 0.0, 1.0
+    room = 0.05 * (shown.max() - shown.min()) or 0.05 * abs(shown.max()) or 0.05
+    return float(shown.min() - room), float(shown.max() + room)
+
+
 def on_the_edge(values: pd.Series) -> bool:
     """Whether some values are below the RESOLUTION, and so on the edge of a logarithmic axis."""
     return bool((values < RESOLUTION).any())
