@@ -166,6 +166,8 @@ def compared(results, said, problem):
             if not (math.isnan(first) or math.isnan(second)):
                 how = difference if is_share(measure) else ratio
                 by_seed.setdefault(seed, []).append((how(first, second), ours, theirs))
+                if " to " in measure and math.isinf(first) and math.isinf(second):
+                    by_seed[seed][-1] = (None, ours, theirs)
     if not by_seed:
         return effect(math.nan, (math.nan, math.nan), declared=wanted, lacks="not measured")
     cells = max(map(len, by_seed.values()))
@@ -173,8 +175,18 @@ def compared(results, said, problem):
     runs = {run["run"] for found in by_seed.values() for _, *both in found for run in both}
     if measure.startswith("seconds to "):
         return in_seconds(results, problem, by_seed, runs)
-    values = [quantile([one for one, *_ in found], 0.5) for found in by_seed.values()]
-    return effect(quantile(values, 0.5), median_interval(values), len(values), cells, runs, wanted)
+    return over_seeds([[one for one, *_ in found] for found in by_seed.values()], cells, runs, wanted)
+
+
+def over_seeds(found, cells, runs, wanted, level=0.95):
+    """Ratios of which nothing is known are as low as can be for the lower end, and as high for the upper one."""
+    low, high = ([quantile([put if one is None else one for one in of], 0.5) for of in found] for put in (0, math.inf))
+    ends, middles = (
+        (median_interval(low, level)[0], median_interval(high, level)[1]),
+        {quantile(low, 0.5), quantile(high, 0.5)},
+    )
+    middle, lacks = (middles.pop(), None) if len(middles) == 1 else (math.nan, "not reached")
+    return effect(middle, ends, len(found), cells, runs, wanted, lacks)
 
 
 def ratio(ours, theirs):
@@ -199,14 +211,12 @@ def in_seconds(results, problem, by_seed, runs):
 
     by_round = {of_steps(ours, theirs) for found in by_seed.values() for _, ours, theirs in found}
     shares = {tuple(one / quantile(of, 0.5) for one in of) for of in by_round}
-    values = [
-        quantile([one * quantile(of_steps(*both), 0.5) for one, *both in found], 0.5) for found in by_seed.values()
-    ]
-    low, high = median_interval(values, 0.975)
-    ends = [median_interval(one, 1 - 0.025 / len(shares)) for one in shares]
-    reach = low * min(end for end, _ in ends), high * max(end for _, end in ends)
+    values = [[one and one * quantile(of_steps(*both), 0.5) for one, *both in found] for found in by_seed.values()]
     cells = len(next(iter(by_seed.values())))
-    return effect(quantile(values, 0.5), reach, len(values), cells, runs, cells)
+    row = over_seeds(values, cells, runs, cells, 0.975)
+    ends = [median_interval(one, 1 - 0.025 / len(shares)) for one in shares]
+    reach = row["lower"] * min(end for end, _ in ends), row["upper"] * max(end for _, end in ends)
+    return row | {"lower": reach[0], "upper": reach[1]}
 
 
 # What is measured.

@@ -779,13 +779,13 @@ def last_moving(results, key):
 def survival_interval(*runs):
     """Kaplan and Meier's median, and where the interval of their curve is at one half, as lifelines has it.
 
-    Where the curve is at zero lifelines gives it an interval of no width; R, and the report, give it none there.
+    Where the curve is at zero lifelines gives it an interval of no width; the report only if every run is there.
     """
     times, there = zip(*((time, there) for time, there, _ in runs), strict=True)
     if len(times) < FEWEST:
         return None, survival_median(times, there), math.nan
     fitted = lifelines.KaplanMeierFitter().fit(times, there)
-    known = fitted.confidence_interval_[(fitted.survival_function_ > 0).to_numpy()]
+    known = fitted.confidence_interval_[(fitted.survival_function_ > 0).to_numpy() | all(there)]
     ends = np.ravel(lifelines.utils.median_survival_times(known)) if len(known) else [math.inf] * 2
     return (float(ends[0]) if math.isfinite(ends[0]) else None), survival_median(times, there), float(ends[1])
 

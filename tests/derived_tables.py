@@ -220,7 +220,8 @@ def targets(results):
             row |= {"ert_epochs": sum(took) / a_epoch / reached if reached else math.inf}
             row["ert_examples"] = sum(results.examples(key, one) for one in took) / reached if reached else math.inf
             horizon = int(results.cells[key]["runs"]["steps"].iloc[0])
-            rows.append(row | ends(restarts_interval(found, horizon), "ert_"))
+            low, high = restarts_interval(found, horizon)
+            rows.append(row | ends((min(low, row["ert"]), high), "ert_"))
     return rows
 
 
@@ -504,7 +505,7 @@ def reproductions(results):
         probe = results.check(said["problem"])["probe"]
         quantities = {"train_loss": (own["final_train_loss"], None, None)}
         if probe:
-            predicted = own["final_probe_0"].dropna()
+            predicted = own["final_probe_0"].where(own["outcome"].isin(WELL), math.inf)
             quantities["probe_0"] = (predicted, f"{probe['inputs'][0][0]:g}", probe["targets"][0][0])
         for quantity, (values, point_of, truth) in quantities.items():
             spread = {"median": quantile(values, 0.5), "minimum": min(values), "maximum": max(values)}

@@ -233,13 +233,14 @@ def alternative_arrivals(results, problem):
             key: derived.survival_median(*zip(*((time, there) for time, there, _ in of), strict=True))
             for key, of in runs.items()
         }
-        first = min(keys, key=medians.get)
+        first = [key for key in keys if medians[key] == min(medians.values())]
         reached = sum(there for of in runs.values() for _, there, _ in of)
         never = [key[1] for key in keys if math.isinf(medians[key])]
         text = f"Validation loss ≤ {rate(target)}: {reached} of {sum(map(len, runs.values()))} runs reached it"
-        if math.isfinite(medians[first]):
-            text += f"; the first to have half of its runs there is {derived.in_words(first)}, "
-            text += f"after {many(int(medians[first]), 'step')}"
+        if first and math.isfinite(medians[first[0]]):
+            whose = "their runs there are" if len(first) > 1 else "its runs there is"
+            text += f"; the first to have half of {whose} {derived.listed([derived.in_words(key) for key in first])}, "
+            text += f"after {many(int(medians[first[0]]), 'step')}"
         told.append(text + (f"; fewer than half came there with {', '.join(never)}." if never else "."))
     out = f" {many(lines, 'line')} {'loses' if lines == 1 else 'lose'} a run that ran out of time." if lines else ""
     out += missing(len(declared) * results.seeds - diverged(results, keys)[1])

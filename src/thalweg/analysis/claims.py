@@ -295,7 +295,10 @@ def _declared(experiment: Experiment, side: Mapping[str, Level]) -> list[list[Ce
 
 
 def paired(experiment: Experiment, compare: Comparison, measure: Measure, results: Results) -> tuple[pd.DataFrame, str]:
-    """A row a seed and pair of cells: what both have in common, the `effect`, and the runs; or why there is none."""
+    """A row a seed and pair of cells: what both have in common, the `effect`, and the runs; or why there is none.
+
+    Of times to a target that neither run reached the ratio is not known, and the effect null.
+    """
     ours, theirs = (_selected(side, results) for side in compare.sides())
     if ours.empty or theirs.empty:
         return pd.DataFrame(), "no runs"
@@ -309,18 +312,30 @@ def paired(experiment: Experiment, compare: Comparison, measure: Measure, result
         return pairs, "not measured" if any(side.empty for side in sides) else "no pairs"
     first, second = pairs["value"].to_numpy(dtype=float), pairs["value_other"].to_numpy(dtype=float)
     pairs["effect"] = differences(first, second) if measure.is_share else ratios(first, second)
+    if measure.is_time_to_target:
+        pairs["effect"] = pairs["effect"].mask(np.isinf(first) & np.isinf(second))
     return pairs, ""
 
 
 def over_pairs(pairs: pd.DataFrame, wanted: int, level: float = intervals.LEVEL) -> Finding:
     """The median over seeds of the median over the pairs of cells, of those seeds that have all pairs. It lacks runs
-    where these are fewer than are `wanted`."""
+    where these are fewer than are `wanted`.
+
+    A ratio that is not known may be anything: the lower end is that with zero in its place, the upper that with
+    infinity, and the effect is known where it is the same with both.
+    """
     complete = pairs.groupby("seed")["effect"].transform("size")
-    pairs = pairs[complete == complete.max()]
-    by_seed = pairs.groupby("seed")["effect"].apply(lambda one: intervals.quartiles(one.to_numpy())[1]).to_numpy()
-    there = int(complete.max())
-    found = _over_seeds(by_seed, there, [*pairs["run"], *pairs["run_other"]], level)
-    return found._replace(declared=wanted, lacks="missing runs" if there < wanted else "")
+    pairs, there = pairs[complete == complete.max()], int(complete.max())
+    seeds, runs = pairs["seed"], [*pairs["run"], *pairs["run_other"]]
+
+    def with_unknown(value: float) -> Finding:
+        by_seed = pairs["effect"].fillna(value).groupby(seeds).apply(lambda one: intervals.quartiles(one.to_numpy())[1])
+        return _over_seeds(by_seed.to_numpy(), there, runs, level)
+
+    least, most = with_unknown(0.0), with_unknown(math.inf)
+    known = least.effect == most.effect
+    lacks = "missing runs" if there < wanted else "" if known else "not reached"
+    return least._replace(effect=least.effect if known else math.nan, upper=most.upper, declared=wanted, lacks=lacks)
 
 
 def _selected(side: Mapping[str, Level], results: Results) -> pd.DataFrame:
@@ -447,7 +462,7 @@ def share_of_variance(experiment: Experiment, problem: str, of: Of, measure: Mea
         return Finding(lacks="missing runs")
     found = factors.estimates([design], measure.kind.endswith("interactions"))[str(of.factor)]
     lower, upper = factors.jackknife_interval(found)
-    return Finding(float(found[0]), lower, upper, len(found) - 1, 1, tuple(dict.fromkeys(tuning["run"])))
+    return Finding(float(found[0]), lower, upper, design[0].shape[-1], 1, tuple(dict.fromkeys(tuning["run"])))
 
 
 def falling(runs: pd.DataFrame, recorded: pd.DataFrame) -> Finding:

@@ -162,8 +162,8 @@ SPECIFIC = {
         ),
         "ert_lower": (
             "steps",
-            "lower end of its 95 % interval (bootstrap, with half a seed more that fails); null with fewer than 6 "
-            "seeds or where none reached it",
+            "lower end of its 95 % interval (bootstrap, with half a seed more that fails), at most the ert itself; "
+            "null with fewer than 6 seeds or where none reached it",
         ),
         "ert_upper": ("steps", "upper end of it; infinite where none reached it"),
         "ert_epochs": ("epochs", "the same in epochs"),
@@ -415,7 +415,7 @@ SPECIFIC = {
         "quantity": ("", "train_loss, the final one, or probe_k, the prediction at the k-th probe point"),
         "input": ("", "the probe point"),
         "target": ("", "the true value there"),
-        "n": ("runs", "how many runs the row speaks of: predictions only of those that finished"),
+        "n": ("runs", "how many runs the row speaks of; one that diverged or was out of time counts as infinite"),
         "median": ("", "median over the runs"),
         "lower": ("", "lower end of the median's 95 % interval (order statistics)"),
         "upper": ("", "upper end of it"),

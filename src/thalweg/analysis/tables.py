@@ -221,8 +221,7 @@ def probe_targets(experiment: Experiment, results: Path) -> dict[str, list[tuple
 def reproductions(experiment: Experiment, counted: pd.DataFrame, targets: claims.Targets) -> pd.DataFrame:
     """A row a reproduction and quantity: the final train loss, and the prediction at each probe point.
 
-    A run that diverged or was out of time counts as infinite in the loss. A prediction has no worst value: there the n
-    are the runs that finished.
+    A run that diverged or was out of time counts as infinite, in a prediction too, as it does in claims.
     """
     rows = []
     for name, one in experiment.reproductions.items():
@@ -231,7 +230,7 @@ def reproductions(experiment: Experiment, counted: pd.DataFrame, targets: claims
         setting |= histories.lost(runs)
         rows.append({**setting, "quantity": "train_loss", **_spread(runs["final_train_loss"].to_numpy())})
         for k, (point, truth) in enumerate(targets.get(one.problem, [])):
-            predicted = runs[f"final_probe_{k}"].dropna().to_numpy(dtype=float)
+            predicted = runs[f"final_probe_{k}"].where(runs["outcome"].isin(FINISHED), np.inf).to_numpy(dtype=float)
             at = ", ".join(f"{coordinate:g}" for coordinate in point)
             rows.append({**setting, "quantity": f"probe_{k}", "input": at, "target": truth, **_spread(predicted)})
     order = ["reproduction", *CELL, "learning_rate", "quantity", "input", "target", "n", *LOST]

@@ -141,6 +141,8 @@ def table(found: pd.DataFrame, experiment: Experiment, examples: Mapping[str, fl
     made[["lower", "median", "upper"]] = median_times(*_by_group(found, groups.ngroup(), "watched"))
     horizons = made["steps"].to_numpy(float)
     made[["ert_lower", "ert_upper"]] = ert_intervals(*_by_group(found, groups.ngroup(), "taken"), horizons)
+    # Where all runs take the same, the failure that is imagined puts both ends above what was seen.
+    made["ert_lower"] = np.minimum(made["ert_lower"], made["ert"])
     made["median_epochs"] = made["median"] / made["steps_per_epoch"]
     made["median_examples"] = examples_seen(made["median"], made, experiment, examples)
     made["interval"] = _why(made)
@@ -182,9 +184,11 @@ def median_times(
 
     The median is the first time at which the Kaplan–Meier estimate S is at most one half; the ends of its 95 %
     interval are those at which the lower and the upper end of S's own interval are (Brookmeyer & Crowley 1982), which
-    is Greenwood's on the scale log(−log S) (Kalbfleisch & Prentice 2002, section 1.4). NaN is what never comes that
-    low; both ends are NaN for fewer runs than intervals.FEWEST. Of each row the first `sizes` are runs; where `reached`
-    is false the event had not come by that time.
+    is Greenwood's on the scale log(−log S) (Kalbfleisch & Prentice 2002, section 1.4). That scale has no place for S =
+    0. Where it is 0 because the event came to every run both ends are 0 too: from intervals.FEWEST runs on, the exact
+    upper end of a share of which none were seen is below one half (Clopper & Pearson 1934). NaN is what never comes
+    that low; both ends are NaN for fewer runs than intervals.FEWEST. Of each row the first `sizes` are runs; where
+    `reached` is false the event had not come by that time.
     """
     places = np.arange(times.shape[1])
     there = places < sizes[:, None]
@@ -198,8 +202,10 @@ def median_times(
         survival = np.cumprod(np.where(reached, 1 - 1 / at_risk, 1), axis=1)
         greenwood = np.cumsum(np.where(reached, 1 / (at_risk * (at_risk - 1)), 0), axis=1)
         width = special.ndtri((1 + intervals.LEVEL) / 2) * np.sqrt(greenwood) / np.abs(np.log(survival))
-        bands = (survival ** np.exp(width), survival, survival ** np.exp(-width))
-    # Where S is 1 or 0 its interval has no width on that scale, and none is given: NaN compares as false.
+        defined = (survival ** np.exp(width), survival, survival ** np.exp(-width))
+    all_came = (survival == 0) & (reached.sum(axis=1) == sizes)[:, None]
+    bands = [np.where(all_came, 0, band) for band in defined]
+    # Any other S of 1 or 0 has no interval on that scale, and none is given: NaN compares as false.
     last_of_equals = np.append(times[:, 1:] > times[:, :-1], np.full((len(times), 1), True), axis=1)
     ends = np.stack([_first(times, last_of_equals & (band <= _HALF)) for band in bands], axis=1)
     ends[sizes < intervals.FEWEST, 0] = ends[sizes < intervals.FEWEST, 2] = np.nan

@@ -44,6 +44,11 @@ class Measure(NamedTuple):
         return self.kind == "seconds to"
 
     @property
+    def is_time_to_target(self) -> bool:
+        """Whether it is infinite for a run that never reached a target, which is known only to have taken longer."""
+        return self.kind in ("steps to", "epochs to", "seconds to")
+
+    @property
     def is_of_runs(self) -> bool:
         """Whether each run has a value of its own."""
         return self.kind not in ("share of variance", "share of variance with interactions", "share of epochs")

@@ -494,7 +494,7 @@ def _dangling(experiment: Experiment) -> Iterable[tuple[yaml_file.Location, str]
             if text:
                 yield ("claims", name, *where), text
         without = [problem for problem in claim.problems(experiment.problems) if _lacks_target(experiment, problem)]
-        if claim.measure.kind in ("steps to", "epochs to", "seconds to") and not claim.measure.column and without:
+        if claim.measure.is_time_to_target and not claim.measure.column and without:
             yield (
                 ("claims", name, "measure"),
                 f"{', '.join(without)} has no target; write one, or a loss, as in steps to train loss <= 0.01",

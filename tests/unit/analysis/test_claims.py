@@ -27,6 +27,11 @@ claims:
     measure: final test loss
     expect: same
     smallest_effect: 1 %
+  never_there:
+    says: Adam is sooner where nobody comes
+    compare: {optimizer: adam, with: sgd, problem: linear}
+    measure: steps to train loss <= 1e-30
+    expect: lower
   cosine_is_lower:
     says: cosine ends lower
     compare: {schedule: cosine, with: constant, optimizer: adam}
@@ -190,6 +195,44 @@ def test_pairs_of_lost_runs_are_equal_and_one_lost_run_is_worse():
     other = np.array([INF, 1.0, INF, 1.0])
     assert claims.ratios(lost, other).tolist() == [1.0, INF, 0.0, 2.0]
     assert claims.differences(-lost, -other).tolist() == [0.0, -INF, INF, -1.0]
+
+
+SOON = {
+    "says": "sooner",
+    "compare": {"optimizer": "adam", "with": "sgd", "problem": "linear", "schedule": "constant", "batch_size": 1},
+    "measure": "steps to train loss <= 1",
+    "expect": "lower",
+}
+
+
+@pytest.mark.parametrize(
+    ("never", "effect", "ends", "reason"),
+    [
+        (0, 0.2, (0.2, 0.2), "beyond"),
+        # Of nine seeds the interval has the second lowest and the second highest for its ends, whatever is not known.
+        (1, 0.2, (0.2, 0.2), "beyond"),
+        (2, 0.2, (0.0, INF), "interval too wide"),
+        (5, math.nan, (0.0, INF), "not reached"),
+        (9, math.nan, (0.0, INF), "not reached"),
+    ],
+)
+def test_two_times_that_are_known_to_be_long_have_no_ratio(experiment, never, effect, ends, reason):
+    seeds = range(9)
+    rows = [(name, seed, f"{name}{seed}") for name in ("adam", "sgd") for seed in seeds]
+    runs = pd.DataFrame(rows, columns=["optimizer", "seed", "run"]).assign(problem="linear", schedule="constant")
+    runs = runs.assign(batch_size=1, outcome="finished", steps_per_epoch=6)
+    first = {"adam": 1, "sgd": 5}
+    recorded = pd.DataFrame(
+        [
+            {"run": run, "step": step, "train_loss": 0.5 if seed >= never and step >= first[name] else 2.0}
+            for name, seed, run in rows
+            for step in range(6)
+        ]
+    )
+    found = claims.finding(experiment, Claim.model_validate(SOON), claims.Results(runs, runs, recorded, {}))
+    row = (found.effect, found.lower, found.upper)
+    assert row == pytest.approx((effect, *ends), nan_ok=True)
+    assert claims.judge(found, claims.Region(-INF, 1, False, 1.0))[1] == reason
 
 
 @pytest.mark.parametrize(
@@ -359,6 +402,7 @@ def verdicts(built):
     ("claim", "verdict", "reason"),
     [
         ("adam_beats_doom", "holds", "beyond"),
+        ("never_there", "undecided", "not reached"),
         ("doom_equals_doom", "holds", "beyond"),
         ("fixed_rate", "undecided", "too few seeds"),
         ("small_updates_more", "holds", "beyond"),
@@ -422,7 +466,7 @@ def test_where_everything_diverged_claims_still_come(claimed, small, tmp_path):
     shutil.copytree(small[1] / "runs", tmp_path / "runs")
     synthetic.lose_everything(tmp_path)
     table = tables.build(claimed[0], tmp_path)["claims"].set_index("claim")
-    assert table.index.nunique() == 11
+    assert table.index.nunique() == 12
     assert table.loc["adam_beats_doom", "reason"] == "equivalent"
     assert table.loc["rate_matters", "verdict"] == "fails"
     assert table.loc["falls", "reason"] == "not measured"
@@ -456,7 +500,7 @@ def test_the_report_tells_every_verdict_and_why(claimed, built, verdicts):
         assert f'id="claim-{name}"' in page
     text = " ".join(page.split())
     holding = (verdicts["verdict"] == "holds").sum()
-    assert f"Of 11 sentences, <strong>{holding}</strong> hold, <strong>1</strong> fails and <strong>3</strong>" in text
+    assert f"Of 12 sentences, <strong>{holding}</strong> hold, <strong>1</strong> fails and <strong>4</strong>" in text
     assert "3 seeds are too few for a 95&nbsp;% interval." in text
     assert "with <code>record: [gradient_noise]</code> they would." in text
     assert "The whole interval lies beyond the smallest effect that counts, in the direction claimed." in text

@@ -24,7 +24,9 @@ def wide_tables(wide):
 
 def page(experiment, tables, problems=()):
     found = conclusions.of_experiment(experiment, tables)
-    return templates.render("conclusions.html", conclusions=found, experiment=experiment, figures={}, problems=problems)
+    return templates.render(
+        "conclusions.html", conclusions=found, experiment=experiment, figures={}, problems=problems, searches=False
+    )
 
 
 def sentences(experiment, tables):
@@ -236,7 +238,7 @@ def test_the_widest_and_the_narrowest_range_of_those_who_mostly_have_one(experim
     assert found["narrowest"]["optimizer"] == min(medians, key=medians.get)
     text = " ".join(sentences(experiment, tables | {"sensitivity": table}))
     assert f"a factor of {number(10 ** max(medians.values()))} from end to end" in text
-    assert f"In 0 of {len(table)} cells no other rate that was tried" in text
+    assert f"In 0 of {len(table)} cells no rate next to the best one" in text
     alone = table.assign(range=table["range"].mask(first, "one rate alone"))
     found = conclusions.good_ranges(alone)
     assert (found["alone"], found["cells"]) == (first.sum(), len(table))

@@ -237,7 +237,7 @@ def take_recommendation(page, results, problem):
     if key in results.ranges:
         best, lower, upper, _, measure = results.ranges[key]
         if lower is None:
-            page.take(f"No other rate that was tried comes within 10 % of the {measure} at {rate(best)}.")
+            page.take(f"No rate next to {rate(best)}, of those tried, comes within 10 % of its {measure}.")
         else:
             page.take(f"Peak rates from {number(lower)} to {number(upper)} bring a {measure} within 10 % of the best")
     take_code(page, results, key)
@@ -497,7 +497,7 @@ def take_intervals_of_shares(page, results, shares):
     apart = sum(shares[one][1][0] > max(other[1][1] for other in others[one]) for one in shares)
     page.take(f"On {apart} of {many(len(shares), 'problem')} its interval lies above")
     if above > apart:
-        page.take(f"on {above - apart} more it is the greatest")
+        page.take(f"on {above - apart}{' more' if apart else ''} it is the greatest")
 
 
 def take_larger_batches(page, results):
@@ -530,7 +530,7 @@ def take_ranges(page, results):
     ranges = [(key[1], *found[1:4]) for key, found in results.ranges.items()]
     alone = sum(lower is None for _, lower, *_ in ranges)
     cells = many(len(ranges), "cell")
-    page.take(f"In {alone} of {cells} no other rate that was tried comes within 10 % of the best")
+    page.take(f"In {alone} of {cells} no rate next to the best one comes within 10 % of its")
     wide = {}
     for name in dict.fromkeys(name for name, *_ in ranges):
         own = [one for one in ranges if one[0] == name]

@@ -98,6 +98,8 @@ def _without_nan(facts: Any) -> Any:
 
 def _cell(column: str, value: Any) -> str:
     value = panels.plain(value)
+    if value is None:
+        return templates.number(value)
     if isinstance(value, bool):
         return "✓" if value else ""
     if isinstance(value, float):

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from thalweg.analysis.choose import TRIAL
 from thalweg.grid.experiment import Experiment
-from thalweg.reporting import style
+from thalweg.reporting import findings, style
 from thalweg.reporting.figures import panels
 
 CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
@@ -61,7 +61,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                 "target": panels.spoken(target),
                 "n": int(rows["n"].sum()),
                 "reached": int(rows["reached"].sum()),
-                "first": panels.extremes(rows, "median", CELL)["lowest"],
+                "first": findings.records(rows.loc[rows["median"] == rows["median"].min(), [*CELL, "median"]]),
                 "never": rows.loc[rows["median"].isna(), "optimizer"].tolist(),
             }
             for target, rows in table.groupby("target", sort=False)

@@ -52,7 +52,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
             Line2D([], [], label="with interactions", **TOTAL),
         ],
     )
-    choices = shown[shown["term"] != SEED]
+    choices = shown[(shown["term"] != SEED) & (shown["total"] > 0)]
     greatest = choices.loc[choices.groupby("problem", sort=False)["total"].idxmax()] if len(choices) else choices
     facts = {
         "problems": len(problems),
@@ -60,6 +60,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> panels.Drawing:
         "seeds": int(shown["n"].max()) if len(shown) else 0,
         "runs": int(shown.drop_duplicates("problem")["tuning_runs"].sum()),
         "incomplete": len(problems) - shown["problem"].nunique(),
+        "alike": shown["problem"].nunique() - choices["problem"].nunique(),
         "greatest": [
             {"problem": row.problem, "term": row.term.replace("_", " "), "share": row.share, "total": row.total}
             for row in greatest.itertuples()

@@ -60,7 +60,9 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     marks: list[Patch] = [Patch(label="chosen by the tuning runs", **matrix.FRAME)]
     if cells[list(LOST)].any(axis=None):
         lost = "diverged or out of time" if cells["out_of_time"].any() else "diverged"
-        marks.append(Patch(label=f"runs {lost}: how many of all", **matrix.HATCH, edgecolor=style.MUTED))
+        marks.append(Patch(label=f"foot: {lost}, how many of all", **matrix.HATCH, edgecolor=style.MUTED))
+    if np.isposinf(cells[column]).any():
+        marks.append(Patch(label="all over: infinite", **matrix.HATCH, edgecolor=style.GRID))
     panels.place_legend(figure, marks)
     facts = {
         "measure": measure,

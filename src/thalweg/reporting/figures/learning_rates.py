@@ -70,8 +70,12 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         for best in panel[panel["chosen"] & (panel["median"] <= limits[1])].itertuples():
             mark = {"marker": styles[best.optimizer].marker, "color": styles[best.optimizer].colour, "markersize": 6}
             loss.plot(best.learning_rate, best.median, linestyle="none", clip_on=False, **mark)
-        panels.lines(loss, panel[joined], "learning_rate", "median", styles)
-        panels.lines(share, panel[joined], "learning_rate", "lost_share", styles)
+        for optimizer, line in panel[joined].groupby("optimizer", sort=False):
+            for axis, name in ((loss, "median"), (share, "lost_share")):
+                panels.lines(axis, line, "learning_rate", name, styles)
+                lone = line[panels.alone(line[name])]
+                if len(lone):
+                    axis.plot(lone["learning_rate"], lone[name], **_point(styles[optimizer]))
         share.set(ylim=(-0.08, 1.08), yticks=(0, 1), yticklabels=("0", "1"))
     for axis in axes.flat:
         axis.tick_params(labelleft=panels.is_first(axis))
@@ -114,6 +118,6 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
 
 
 def _point(drawn: style.Line) -> dict[str, Any]:
-    """How a trial of a search is drawn: small and pale, so that the chosen one stands out of many."""
+    """How a rate is drawn that no line leads to: small and pale, so that the chosen one stands out of many."""
     look = {"color": drawn.colour, "marker": drawn.marker, "linestyle": "none"}
     return {**look, "markersize": 3, "markeredgewidth": 0, "alpha": 0.6}

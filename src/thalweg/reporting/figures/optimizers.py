@@ -63,7 +63,13 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                         textcoords="offset points",
                         fontsize=style.small(),
                     )
-            text = panels.lost(row, declared)
+            never = int(np.isposinf(of_row[name].astype(float)).sum())
+            if measure != comparisons.LOSS and name == compared:
+                text = ", ".join(
+                    filter(None, [panels.run(row.n, declared), f"{never} of {row.n} not there" * (never > 0)])
+                )
+            else:
+                text = panels.lost(row, declared)
             if text:
                 # Above the strokes of the seeds.
                 axis.annotate(
@@ -100,6 +106,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
         "endless": any(one_sided(best, name) for name in columns),
         "unresolved": measure == comparisons.LOSS and panels.on_the_edge(seeds[compared]),
         **panels.evaluated(best, len(styles) * declared),
+        "infinite": bool(np.isposinf(best[compared]).any()),
         **panels.all_lost(best),
         **panels.extremes(best, compared, CELL),
     }

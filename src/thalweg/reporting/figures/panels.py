@@ -263,8 +263,10 @@ def drawable(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
 
 
 def within(rows: pd.DataFrame, limits: tuple[float, float]) -> pd.DataFrame:
-    """Rows of which medians are `drawable`, and quartiles end where the limits do."""
-    ends = {end: rows[end].clip(*limits) for end in ("lower", "upper")}
+    """Rows of which medians are `drawable`, and quartiles end where the limits do, but for those that are both infinite
+    and so bound nothing."""
+    finite = np.isfinite(rows["lower"])
+    ends = {end: rows[end].where(finite).clip(*limits) for end in ("lower", "upper")}
     return rows.assign(median=drawable(rows["median"], limits), **ends)
 
 
@@ -329,6 +331,12 @@ def lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, styl
     for optimizer, line in rows.groupby("optimizer", sort=False):
         look = styles[optimizer]
         axis.plot(line[x], line[y], color=look.colour, linestyle=look.linestyle, **options)
+
+
+def alone(values: pd.Series) -> pd.Series:
+    """Which values of a line have no neighbour, so that it is not to be seen there without a mark."""
+    there = values.notna()
+    return there & ~there.shift(fill_value=False) & ~there.shift(-1, fill_value=False)
 
 
 def marked_lines(axis: Axes, rows: pd.DataFrame, x: str, y: str, styles: dict[str, style.Line]) -> None:
