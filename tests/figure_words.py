@@ -647,7 +647,8 @@ def rows_factors(results, _):
                 "upper": number(upper),
             }
             row |= {"total": number(total), "n": results.tuning_seeds, "tuning runs": runs}
-            levels = {"schedule": results.schedules, "batch_size": results.sizes(problem)}.get(term)
+            levels = {"schedule": results.schedules, "batch_size": results.sizes(problem)}
+            levels = (levels | {"seed": range(results.tuning_seeds)}).get(term)
             rows += [row] if levels is None or len(levels) > 1 else []
     return rows
 

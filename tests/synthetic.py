@@ -75,7 +75,7 @@ schedules:
   constant: {}
 seeds: {tuning: 3, evaluation: 7}
 """
-FEW = SMALL.replace("seeds: {tuning: 3, evaluation: 7}", "seeds: {tuning: 2, evaluation: 3}").replace(
+FEW = SMALL.replace("seeds: {tuning: 3, evaluation: 7}", "seeds: {tuning: 1, evaluation: 3}").replace(
     "[1, 6]", "[1, 2, 6]"
 )
 """Of too few seeds for any interval."""

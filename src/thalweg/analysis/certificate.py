@@ -261,7 +261,7 @@ def headlines_of(numbers: Numbers) -> dict[Setting, dict[str, Values]]:
     found: dict[Setting, dict[str, Values]] = {}
     for setting, content in numbers.items():
         for name in [name for name in content if name != "bits"] if setting.stage != "tuning" else ():
-            lost = np.inf if name.endswith("loss") else np.nan
+            lost = np.inf if name.endswith("loss") or setting.stage == "reproduction" else np.nan
             values = np.array([lost if value is None else np.float32(value) for value in content[name]], float)
             values = values[~np.isnan(values)]
             if setting.stage == "evaluation":

@@ -386,7 +386,11 @@ SPECIFIC = {
         "lower": ("", "lower end of its 95 % interval: the product of those of two 97.5 % intervals"),
     },
     "factors": {
-        "term": ("", "a factor, factors that interact with colons between them, or seed: all that changes with it"),
+        "term": (
+            "",
+            "a factor, factors that interact with colons between them, or seed: all that changes with it. With "
+            "learning_rate goes what else is searched",
+        ),
         "degrees_of_freedom": ("", "of the term"),
         "share": (
             "",

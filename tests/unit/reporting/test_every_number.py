@@ -432,9 +432,10 @@ def take_conclusions(page, results):
         for one in (ordered[0], ordered[-1])
     ]
     totals = [percent(how(one[2] for one in shares.values())) for how in (min, max)]
+    also = ", with all else that was searched," if any(map(results.is_searched, results.optimizers)) else ""
     page.take(
-        f"by itself makes up {' to '.join(ends)} of the variance between the ranks of tuning runs "
-        f"(n = {n} seeds{', too few for intervals' if n < 3 else ''}). With its interactions it makes up "
+        f"The choice of the rate{also} by itself makes up {' to '.join(ends)} of the variance between the ranks of "
+        f"tuning runs (n = {many(n, 'seed')}{', too few for intervals' if n < 3 else ''}). With its interactions it makes up "
         f"{' to '.join(totals)}."
     )
     if n >= 3:
@@ -644,7 +645,7 @@ def take_claims(page, results, seconds=False):
         if row["reason"] == "on every problem":
             page.take(f"on every one of {sum(one['claim'] == row['claim'] for one in rows) - 1} problems")
         if row["reason"] == "too few seeds" and not several(row, rows):
-            page.take(f"{many(row['n'], 'seed')} are too few for a 95 % interval.")
+            page.take(f"{many(row['n'], 'seed')} {'is' if row['n'] == 1 else 'are'} too few for a 95 % interval.")
 
 
 def several(row, rows):

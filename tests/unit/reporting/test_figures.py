@@ -627,6 +627,24 @@ def test_the_figure_of_optimizers_draws_and_tells_of_bars_that_have_no_end(small
     assert all(bar[end] == axis.get_xlim()[end] for bar in bars)
 
 
+def test_a_rate_without_neighbours_is_seen_though_no_line_leads_to_it(experiment, small, tmp_path):
+    shutil.copytree(small[1] / "tables", tmp_path, dirs_exist_ok=True)
+    rates = pd.read_parquet(tmp_path / "rates.parquet")
+    lone = rates.groupby(["problem", "optimizer"])["learning_rate"].transform("min") == rates["learning_rate"]
+    rates[lone].assign(median=0.01, lower=0.01, upper=0.01).to_parquet(tmp_path / "rates.parquet")
+    with style.applied():
+        figure = DRAW["learning_rates"](tmp_path, experiment, "linear").figure
+    for axis in figure.axes:
+        marked = [line.get_xdata()[0] for line in axis.get_lines() if line.get_marker() in style.MARKERS]
+        assert set(marked) == set(rates[lone & (rates["problem"] == "linear")]["learning_rate"])
+
+
+def test_a_band_ends_where_both_its_quartiles_are_infinite():
+    rows = pd.DataFrame({"median": [1.0, np.inf, np.inf], "lower": [0.5, 2.0, np.inf], "upper": [2.0, np.inf, np.inf]})
+    found = panels.within(rows, (0.1, 10.0))
+    np.testing.assert_array_equal(found, [[1, 0.5, 2], [np.nan, 2, 10], [np.nan] * 3])
+
+
 def test_shares_of_lost_runs_have_wilson_s_interval(small, drawings):
     data = drawings["learning_rates", "linear"].data
     assert (data["lost_share"] > 0).any()
