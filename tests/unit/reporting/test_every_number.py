@@ -435,8 +435,8 @@ def take_conclusions(page, results):
     also = ", with all else that was searched," if any(map(results.is_searched, results.optimizers)) else ""
     page.take(
         f"The choice of the rate{also} by itself makes up {' to '.join(ends)} of the variance between the ranks of "
-        f"tuning runs (n = {many(n, 'seed')}{', too few for intervals' if n < 3 else ''}). With its interactions it makes up "
-        f"{' to '.join(totals)}."
+        f"tuning runs (n = {many(n, 'seed')}{', too few for intervals' if n < 3 else ''}). "
+        f"With its interactions it makes up {' to '.join(totals)}."
     )
     if n >= 3:
         take_intervals_of_shares(page, results, shares)
