@@ -64,7 +64,8 @@ def kill(process, whom):
 def kill_at_random_moments(workspace, undisturbed, kills, experiment, longest):
     """Give the same command again and again, and kill it up to `longest` seconds after its first job has begun.
 
-    Whenever one comes to its end, its results are held against the undisturbed, and all begins anew.
+    Whenever one comes to its end, its results are held against the undisturbed, and all begins anew. What the last one
+    came to is returned.
     """
     moments, killed, stored, launched = random.Random(kills), 0, {}, []
     while killed < kills:
@@ -77,16 +78,15 @@ def kill_at_random_moments(workspace, undisturbed, kills, experiment, longest):
         assert {run: after.get(run) for run in stored} == stored, "a finished run is never trained again"
         stored = after
         if process.wait() == 0:
-            compare(workspace, undisturbed, experiment)
+            assert outcome(workspace, experiment) == outcome(undisturbed, experiment)
             stored = begin_anew(workspace, launched)
     workspace.run(experiment=experiment)
-    compare(workspace, undisturbed, experiment)
+    return outcome(workspace, experiment)
 
 
-def compare(workspace, undisturbed, experiment):
-    assert workspace.stored().keys() == undisturbed.stored().keys()
-    # The page of costs shows what a clock measured.
-    assert workspace.content(experiment, "cost") == undisturbed.content(experiment, "cost")
+def outcome(workspace, experiment):
+    """Which runs are stored, and every file of the results but the page of costs, which shows what a clock measured."""
+    return workspace.stored().keys(), workspace.content(experiment, "cost")
 
 
 def begin_anew(workspace, launched):
@@ -99,14 +99,16 @@ def begin_anew(workspace, launched):
 
 
 def test_killed_at_20_random_moments_the_same_command_finishes_with_the_same_bits(workspace, finished):
-    kill_at_random_moments(workspace, finished, kills=20, experiment="tiny", longest=7)
+    after = kill_at_random_moments(workspace, finished, kills=20, experiment="tiny", longest=7)
+    assert after == outcome(finished, "tiny")
 
 
 @pytest.mark.soak
 def test_killed_at_100_random_moments_the_smoke_experiment_ends_with_the_same_bits(make_workspace):
     undisturbed, killed = make_workspace(), make_workspace()
     undisturbed.run(experiment="smoke")
-    kill_at_random_moments(killed, undisturbed, kills=100, experiment="smoke", longest=15)
+    after = kill_at_random_moments(killed, undisturbed, kills=100, experiment="smoke", longest=15)
+    assert after == outcome(undisturbed, "smoke")
 
 
 def lose_tuning(workspace):

@@ -63,13 +63,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
                         textcoords="offset points",
                         fontsize=style.small(),
                     )
-            never = int(np.isposinf(of_row[name].astype(float)).sum())
-            if measure != comparisons.LOSS and name == compared:
-                text = ", ".join(
-                    filter(None, [panels.run(row.n, declared), f"{never} of {row.n} not there" * (never > 0)])
-                )
-            else:
-                text = panels.lost(row, declared)
+            ending = measure != comparisons.LOSS and name == compared
+            text = not_there(of_row[name], declared) if ending else panels.lost(row, declared)
             if text:
                 # Above the strokes of the seeds.
                 axis.annotate(
@@ -112,6 +107,13 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> panels.Drawing:
     }
     numbers = [name + end for name in columns for end in ("", "_lower", "_upper")]
     return panels.Drawing(figure, pd.DataFrame(parts), best[[*CELL, "n", *LOST, *numbers]], facts)
+
+
+def not_there(examples: pd.Series, seeds: int) -> str:
+    """How many of a cell's runs are there, and how many did not reach their target; nothing where those of all seeds
+    did."""
+    never, n = int(np.isposinf(examples.astype(float)).sum()), len(examples)
+    return ", ".join(filter(None, [panels.run(n, seeds), f"{never} of {n} not there" if never else ""]))
 
 
 def one_sided(best: pd.DataFrame, name: str) -> bool:
