@@ -2,6 +2,7 @@
 # make paper    compile the paper of an experiment; wants pdfLaTeX (texlive-latex-recommended and lmodern of Debian)
 # make verify   install, train a sample (SAMPLE=5%) of what the experiment has published again, and compare the two
 # make test     install, and pass the tests
+# make test-isa pass the tests against Keras again under the instruction sets of older processors
 # make soak     pass the tests that take minutes
 # make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
 # make bench    speeds, measured in turn with what they are compared with (ROWS=job for one row); wants an idle machine,
@@ -17,7 +18,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 BROWSER := tests/browser/node_modules/.package-lock.json
 
-.PHONY: report paper verify test soak lint bench lock
+.PHONY: report paper verify test test-isa soak lint bench lock
 
 report: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) --config experiment=$(EXPERIMENT)
@@ -38,6 +39,10 @@ verify: $(INSTALLED)
 
 test: $(INSTALLED) $(BROWSER)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-isa: $(INSTALLED)
+	for isa in AVX2 SSE41; do \
+		THALWEG_TEST_ISA=$$isa $(BIN)/pytest --numprocesses 2 --dist loadfile tests/reference tests/unit/training || exit 1; done
 
 soak: $(INSTALLED)
 	$(BIN)/pytest -m soak

@@ -1,5 +1,6 @@
 """Results to analyse and report, made up once a session by `synthetic`, and the reports of them."""
 
+import os
 from pathlib import Path
 
 import claimed
@@ -9,6 +10,13 @@ from reported import drawn, write_published, write_report
 
 from thalweg.analysis import tables
 from thalweg.grid.experiment import Experiment, load
+from thalweg.training import settings
+
+INSTRUCTION_SETS = {"AVX2": "AVX2", "SSE41": "SSE4_2"}
+"""The instruction sets that `make test-isa` holds TensorFlow to, by their names in oneDNN and in XLA."""
+
+if isa := os.environ.get("THALWEG_TEST_ISA"):
+    settings.SET |= {"ONEDNN_MAX_CPU_ISA": isa, "XLA_FLAGS": f"--xla_cpu_max_isa={INSTRUCTION_SETS[isa]}"}
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +87,20 @@ def report_of(tmp_path_factory: pytest.TempPathFactory, name: str, text: str) ->
     made = synthetic.write_experiment(tmp_path_factory.mktemp(name), name, text)
     tables.write(tables.build(load(made[0]), made[1]), made[1] / "tables")
     return write_report(made, drawn(made))
+
+
+@pytest.fixture
+def double_precision():
+    """Everything that has no dtype of its own is float64.
+
+    A program that XLA compiles rounds otherwise than one that it does not, and otherwise on another processor. In
+    single precision this turns a ReLU or a pooling now and then, and the two trajectories part. In double precision
+    the roundings are too small for that, so that a bound can be tight and hold everywhere.
+    """
+    import keras  # here, since most tests do without TensorFlow
+
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")

@@ -1,5 +1,8 @@
-"""These tests compute with TensorFlow, set up as in a training job."""
+"""These tests compute with TensorFlow, set up as in a training job on a processor, also where there is a GPU."""
+
+import os
 
 from thalweg.training import settings
 
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 settings.start_tensorflow()

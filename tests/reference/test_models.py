@@ -178,13 +178,16 @@ MODELS = {
         ),
         IMAGES,
     ),
-    "half precision": lambda: problem_of(
-        model_of(dense(8, activation="relu", kernel_regularizer="l2"), layers.BatchNormalization, dense(1))
-    ),
 }
 
 COMPILED = sorted(MODELS.keys() - {"embedding", "list of inputs", "subclassed"})
 """Those that are compiled by XLA too; of the others it has the like."""
+
+
+def in_half_precision():
+    return problem_of(
+        model_of(dense(8, activation="relu", kernel_regularizer="l2"), layers.BatchNormalization, dense(1))
+    )
 
 
 def pinball(targets, predictions):
@@ -328,30 +331,61 @@ def apart(ours, others):
     return {name: float(of_all(mine, theirs)) for name, mine, theirs in zip(Ended._fields, ours, others, strict=True)}
 
 
-def apart_from_keras(make, optimizer, xla):
-    """With XLA the partial batches are dropped, since XLA would compile everything once more for them."""
-    horizon = WHOLE if xla else PARTIAL
+def apart_from_keras(make, optimizer, horizon, xla):
     return apart(by_us(make(), optimizer, horizon, xla), by_keras(make(), optimizer, horizon, xla))
 
 
-@pytest.fixture(autouse=True)
-def _precision(request):
-    keras.config.set_dtype_policy("mixed_bfloat16" if "half precision" in request.node.name else "float32")
+@pytest.fixture
+def half_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
     yield
     keras.config.set_dtype_policy("float32")
 
 
-@pytest.mark.parametrize("xla, name", [*((False, name) for name in MODELS), *((True, name) for name in COMPILED)])
-def test_models(xla, name):
-    # Keras takes the rows of an embedding's gradient for gradients, in optimizers that square them.
-    found = apart_from_keras(MODELS[name], "SGD" if "embedding" in name else "Adam", xla)
-    assert max(found.values()) <= (1e-5 if xla else 1e-6), found
+def optimizer_for(name):
+    """Keras takes the rows of an embedding's gradient for gradients, in optimizers that square them."""
+    return "SGD" if "embedding" in name else "Adam"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models(name):
+    differences = apart_from_keras(MODELS[name], optimizer_for(name), PARTIAL, xla=False)
+    assert max(differences.values()) <= 1e-6, differences
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("name", COMPILED)
+def test_models_with_xla(name):
+    """Keras is compiled by XLA too, which draws other dropout masks than TensorFlow does.
+
+    Partial batches are dropped, since XLA would compile everything once more for them. Losses and metrics are recorded
+    in single precision, variables are kept in double.
+    """
+    differences = apart_from_keras(MODELS[name], optimizer_for(name), WHOLE, xla=True)
+    bounds = {"losses": 2e-7, "trainable": 1e-9, "non_trainable": 1e-9, "evaluated": 1e-6}
+    assert all(difference <= bounds[part] for part, difference in differences.items()), differences
+
+
+@pytest.mark.usefixtures("half_precision")
+def test_half_precision():
+    differences = apart_from_keras(in_half_precision, "Adam", PARTIAL, xla=False)
+    assert max(differences.values()) <= 1e-6, differences
+
+
+@pytest.mark.usefixtures("half_precision")
+def test_half_precision_with_xla():
+    """XLA keeps some intermediate results in more digits than bfloat16 has, in Keras's program as in ours. So ours may
+    be as far from Keras's with XLA as that is from Keras's without it."""
+    ours = by_us(in_half_precision(), "Adam", WHOLE, xla=True)
+    with_xla, without = (by_keras(in_half_precision(), "Adam", WHOLE, xla) for xla in (True, False))
+    differences, bounds = apart(ours, with_xla), apart(with_xla, without)
+    assert all(difference <= bounds[part] for part, difference in differences.items()), (differences, bounds)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_and_metrics(name):
-    found = apart_from_keras(LOSSES[name], "Adam", False)
-    assert max(found.values()) <= 1e-6, found
+    differences = apart_from_keras(LOSSES[name], "Adam", PARTIAL, xla=False)
+    assert max(differences.values()) <= 1e-6, differences
 
 
 def test_an_embedding_is_trained_as_the_same_dense_weights():

@@ -118,9 +118,12 @@ def test_gradient_norm_and_update_ratio_are_those_of_an_eager_tape():
     np.testing.assert_allclose(column(ours, problem, "update_ratio")[1:], ratios, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize("xla", [False, True])
 def test_a_large_split_is_evaluated_in_pieces(xla, monkeypatch):
-    """Of 8, the 25 examples to validate on are three pieces and a part, and the 16 to test on are two; of 16, one and
+    """Records are in single precision.
+
+    Of 8, the 25 examples to validate on are three pieces and a part, and the 16 to test on are two; of 16, one and
     a part, and one alone."""
     model = layered(lambda: layers.Dense(6, activation="tanh", kernel_regularizer="l2"))
     problem = problem_of(
@@ -146,7 +149,7 @@ def test_a_large_split_is_evaluated_in_pieces(xla, monkeypatch):
             keras_s.evaluate(split.x, split.y, sample_weight=split.weights, batch_size=size, verbose=0)
             for split in problem.splits.values()
         ]
-        np.testing.assert_allclose(ours.records[-1, :-2], np.ravel(expected), rtol=1e-5 if xla else 1e-6)
+        np.testing.assert_allclose(ours.records[-1, :-2], np.ravel(expected), rtol=1e-6)
 
 
 def of_a_line(state):

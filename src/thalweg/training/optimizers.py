@@ -176,7 +176,7 @@ def step(
     without them, the values built with.
     """
     dense = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
-    rate = (optimizer._learning_rate, learning_rate)
+    rate = (optimizer._learning_rate, tf.cast(learning_rate, optimizer._learning_rate.dtype))
     with (
         vars(optimizer)["_search"].bound(hyperparameters),
         carried(optimizer, variables, values, state_values, rate) as scope,

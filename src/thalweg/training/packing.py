@@ -42,7 +42,8 @@ def suits(made: type, arguments: set[str], variables: Sequence[keras.Variable]) 
         and not arguments.intersection(BY_TENSOR)
         and len(variables) > 1
         and sum(sizes) <= LARGEST
-        and {(variable.dtype, variable.constraint) for variable in variables} == {("float32", None)}
+        and {variable.dtype for variable in variables} in ({"float32"}, {"float64"})
+        and not any(variable.constraint for variable in variables)
     )
 
 

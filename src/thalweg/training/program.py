@@ -122,7 +122,7 @@ def at_the_beginning(state: State, shape: list[int]) -> Carried:
         step=tf.constant(0),
         used=tf.constant(0),
         loss=tf.fill(shape, np.float32(np.nan)),
-        gradients=[tf.zeros(value.shape) for value in state.trainable],
+        gradients=[tf.zeros(value.shape, value.dtype) for value in state.trainable],
         outcome=tf.fill(shape, GOING),
         ended_at=tf.fill(shape, 0),
     )

@@ -1,6 +1,7 @@
 """A run's digest: what must change it, and what must not."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -139,7 +140,11 @@ def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path
     )
     digests = {
         subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout.strip()
         for seed in "01"
     }

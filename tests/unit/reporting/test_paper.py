@@ -329,10 +329,21 @@ def test_what_the_experiment_has_not_is_left_out_where_the_file_does_not_say(sma
     assert {one for one in chosen if one.name == "improvements"} == {paper.Shown("improvements", None)}
 
 
-def test_the_skeleton_compiles_without_a_box_too_full_and_to_the_same_bytes(made, tmp_path):
-    if not shutil.which("pdflatex"):
+PROGRAMS = {"pdflatex": "texlive-latex-recommended", "kpsewhich": "texlive-binaries", "pdftotext": "poppler-utils"}
+"""What these tests call, each with what is to be installed for it."""
+
+
+@pytest.fixture(scope="module")
+def latex():
+    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if not missing and subprocess.run(["kpsewhich", "lmodern.sty"], capture_output=True).returncode != 0:
+        missing.append("lmodern")
+    if missing:
         stop = pytest.fail if os.environ.get("CI") else pytest.skip
-        stop("no paper is compiled; install texlive-latex-recommended and lmodern")
+        stop(f"no paper is compiled; install {', '.join(missing)}")
+
+
+def test_the_skeleton_compiles_without_a_box_too_full_and_to_the_same_bytes(made, latex, tmp_path):
     written = []
     for name in ("a", "b"):
         folder = tmp_path / name / "paper"
@@ -347,10 +358,8 @@ def test_the_skeleton_compiles_without_a_box_too_full_and_to_the_same_bytes(made
 
 
 @pytest.mark.parametrize("style", ["neurips", "ieee_two"])
-def test_the_skeleton_compiles_in_other_styles_too(made, tmp_path, style):
+def test_the_skeleton_compiles_in_other_styles_too(made, latex, tmp_path, style):
     """Of figures those of the style before; in `neurips` and `ieee_two` a page has one column, in `icml` it has two."""
-    if not shutil.which("pdflatex"):
-        pytest.skip("no paper is compiled")
     folder = shutil.copytree(made, tmp_path / "paper")
     experiment = load(file_of(made))
     section = experiment.paper.model_copy(update={"style": style})

@@ -53,6 +53,8 @@ def test_segments_cut_a_run_at_partial_batches_and_evaluations():
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_records_are_what_keras_evaluates(xla):
+    """A loss is of what predictions are off, at the end a tenth of targets of up to 3. So a rounding of a prediction,
+    6e-8 of it, is 1e-6 of a loss. How often XLA rounds depends on the processor, and may differ from split to split."""
     problem = make(metrics={"error": keras.metrics.mean_absolute_error}, probe=Split(X[:2] + 5, X[:2]))
     instance = steps.instantiate(problem, "Adam", {}, 1)
     ended = train(problem, optimizer="Adam", xla=xla)
@@ -65,8 +67,8 @@ def test_records_are_what_keras_evaluates(xla):
         instance.model.compile(loss="mse", metrics=["mae"])
         record = dict(zip(columns, ended.records[point], strict=True))
         loss, error = instance.model.evaluate(X, 3 * X, verbose=0)
-        assert record["train_loss"] == record["test_loss"] == pytest.approx(loss, rel=1e-6)
-        assert record["train_error"] == pytest.approx(error, rel=1e-6)
+        assert [record["train_loss"], record["test_loss"]] == pytest.approx([loss, loss], rel=1e-5)
+        assert record["train_error"] == pytest.approx(error, rel=1e-5)
         np.testing.assert_allclose(ended.records[point, -4:-2], instance.model(X[:2] + 5)[:, 0], rtol=1e-6)
 
 
