@@ -9,12 +9,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from thalweg import launch
-from thalweg.grid import certificate
-from thalweg.grid.experiment import ExperimentError, find, load, with_claims
-from thalweg.grid.identity import digest, job_digest
-from thalweg.progress import Job
-from thalweg.reporting import overview
+from thalweg.workflow import launch
+from thalweg.certificate import published as certificate
+from thalweg.experiment.schema import ExperimentError, find, load, with_claims
+from thalweg.identity import digest, job_digest
+from thalweg.results.progress import Job
+from thalweg.reporting.html import overview
 
 HERE = Path(os.path.relpath(workflow.basedir))
 NAME = str(config.get("experiment", "article") or "")

@@ -25,7 +25,7 @@ ONE_RUN = {
     "schedules": {"constant": {}},
 }
 JOB = (
-    "thalweg.training.job",
+    "thalweg.training.jobs.train",
     "tuning",
     *("--experiment", f"experiments/{workspace.NAME}.yaml", "--problem", "sine", "--optimizer", "adam"),
     *("--results", RESULTS, "--store", STORE),
@@ -75,11 +75,11 @@ def start(born: float) -> dict[str, float]:
         seconds[part], latest = now - latest, now
 
     ends("Python itself")
-    importlib.import_module("thalweg.training.job")
+    importlib.import_module("thalweg.training.jobs.train")
     ends("imports before the store is asked")
     ours.start()
     ends("TensorFlow and Keras")
-    importlib.import_module("thalweg.training.program")
+    importlib.import_module("thalweg.training.engine.program")
     ends("imports of what trains")
     problem = ours.load(SETTING.problem)
     ours.digest(problem)

@@ -53,7 +53,7 @@ class Compiled(NamedTuple):
 
 
 def start() -> None:
-    from thalweg.training import settings
+    from thalweg.training.engine import settings
 
     settings.start_tensorflow()
 
@@ -71,17 +71,18 @@ def digest(problem: Any) -> str:
 
 
 def instantiate(setting: Setting, problem: Any) -> Any:
-    from thalweg.grid.experiment import load
-    from thalweg.training import steps
+    from thalweg.experiment.schema import load
+    from thalweg.training.engine import steps
 
     optimizer = load(EXPERIMENT).optimizers[setting.optimizer]
     return steps.instantiate(problem, optimizer.class_name, optimizer.arguments, SEED)
 
 
 def compiled(setting: Setting, problem: Any, instance: Any, evaluation_points: int | None = None) -> Compiled:
-    from thalweg.grid.experiment import load
-    from thalweg.grid.runs import Horizon, evaluation_steps, schedule_arguments
-    from thalweg.training import program, records, schedules, seeds
+    from thalweg.experiment.schema import load
+    from thalweg.grid import Horizon, evaluation_steps, schedule_arguments
+    from thalweg.training import schedules
+    from thalweg.training.engine import program, records, seeds
 
     experiment = load(EXPERIMENT)
     grid, schedule = experiment.problems[setting.problem], experiment.schedules[setting.schedule]

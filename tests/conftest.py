@@ -8,9 +8,9 @@ import pytest
 import synthetic
 from reported import drawn, write_published, write_report
 
-from thalweg.analysis import tables
-from thalweg.grid.experiment import Experiment, load
-from thalweg.training import settings
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.schema import Experiment, load
+from thalweg.training.engine import settings
 
 INSTRUCTION_SETS = {"AVX2": "AVX2", "SSE41": "SSE4_2"}
 """The instruction sets that `make test-isa` holds TensorFlow to, by their names in oneDNN and in XLA."""

@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from thalweg import store
+from thalweg.results import store
 
 RUNS = 24
 """Of `tiny`: half of them for tuning, half for evaluation."""
@@ -281,7 +281,7 @@ def test_a_job_that_fails_for_good_stops_no_other_and_the_report_names_what_is_m
 
 def test_what_no_experiment_uses_is_listed_and_pruned_and_nothing_else(finished):
     def gc(*arguments):
-        command = [sys.executable, "-m", "thalweg.gc", *arguments]
+        command = [sys.executable, "-m", "thalweg.results.gc", *arguments]
         return subprocess.run(command, cwd=finished.root, capture_output=True, text=True)
 
     used, folder = finished.stored(), finished.results / "store"

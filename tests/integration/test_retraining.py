@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from thalweg import store
+from thalweg.results import store
 
 
 def digest_of(workspace, batch_size, seed):

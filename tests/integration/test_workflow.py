@@ -72,7 +72,7 @@ def test_statistics_and_templates_train_nothing(finished):
     before = finished.stored()
     template = finished.root / "reports/document.html"
     template.write_text(template.read_text() + "<!-- an edit -->\n")
-    statistic = finished.root / "src/thalweg/analysis/tables.py"
+    statistic = finished.root / "src/thalweg/analysis/tables/__main__.py"
     statistic.write_text(statistic.read_text() + "\nEDITED = True\n")
     printed = finished.run()
     assert finished.stored() == before
@@ -146,7 +146,7 @@ def test_timing_is_measured_after_all_else_and_restarts_no_training(finished):
 
 
 def test_a_comment_in_the_training_code_trains_nothing(finished):
-    program = finished.root / "src/thalweg/training/program.py"
+    program = finished.root / "src/thalweg/training/engine/program.py"
     program.write_text(program.read_text() + "\n# A comment changes nothing.\n")
     os.utime(finished.root / "experiments/problems/linear.py")
     assert "Nothing to be done" in finished.run()

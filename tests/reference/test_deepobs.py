@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from thalweg.grid.runs import Horizon, evaluation_steps
-from thalweg.training import program, records, seeds, steps
+from thalweg.grid import Horizon, evaluation_steps
+from thalweg.training.engine import program, records, seeds, steps
 from thalweg.training.problem import Problem, Split
 
 DIMENSIONS, EXAMPLES, BATCH, EPOCHS = 100, 1000, 128, 100

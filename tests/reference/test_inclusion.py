@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from thalweg.grid.runs import Horizon
+from thalweg.grid import Horizon
 from thalweg.training import problem as problems
-from thalweg.training import program, records, seeds, steps
+from thalweg.training.engine import program, records, seeds, steps
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 EPOCHS, BATCH = 50, 32

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 from batch_losses import BatchLosses
 
-from thalweg.grid.runs import Horizon
+from thalweg.grid import Horizon
 from thalweg.training import problem as problems
-from thalweg.training import program, schedules, seeds, steps
+from thalweg.training import schedules
+from thalweg.training.engine import program, seeds, steps
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SEED = 3

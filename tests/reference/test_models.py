@@ -9,8 +9,8 @@ import pytest
 from batch_losses import BatchLosses
 from keras import layers, losses, metrics
 
-from thalweg.grid.runs import Horizon
-from thalweg.training import program, records, seeds, steps
+from thalweg.grid import Horizon
+from thalweg.training.engine import program, records, seeds, steps
 from thalweg.training.problem import Problem, Split
 
 SEED = 3

@@ -13,8 +13,9 @@ import pytest
 import tensorflow as tf
 from keras.src.utils.tracking import DotNotTrackScope
 
-from thalweg.training import optimizers, schedules, seeds
 from thalweg.training import problem as problems
+from thalweg.training import schedules
+from thalweg.training.engine import optimizers, seeds
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SEED, STEPS, BATCH, EXAMPLES = 3, 200, 32, 100

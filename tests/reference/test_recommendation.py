@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
-from thalweg.grid.experiment import load
-from thalweg.grid.runs import Horizon, schedule_arguments, warmup_steps
-from thalweg.reporting import recommendation
-from thalweg.training import optimizers, schedules
+from thalweg.experiment.schema import load
+from thalweg.grid import Horizon, schedule_arguments, warmup_steps
+from thalweg.reporting.html import recommendation
+from thalweg.training import schedules
+from thalweg.training.engine import optimizers
 
 EXPERIMENT = """
 title: Code

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from keras import layers, metrics
 
-from thalweg.grid.experiment import Target
-from thalweg.grid.runs import Horizon
-from thalweg.training import evaluation, program, records, seeds, steps
+from thalweg.experiment.schema import Target
+from thalweg.grid import Horizon
 from thalweg.training import problem as problems
+from thalweg.training.engine import evaluation, program, records, seeds, steps
 from thalweg.training.problem import Problem, Split
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from keras import layers, metrics
 
-from thalweg.grid.experiment import Target
-from thalweg.grid.runs import Horizon
-from thalweg.training import program, records, seeds, steps, streamed
+from thalweg.experiment.schema import Target
+from thalweg.grid import Horizon
+from thalweg.training.engine import program, records, seeds, steps, streamed
 from thalweg.training.problem import Problem, Source, Split
 
 SEED, RATE = 3, 0.05

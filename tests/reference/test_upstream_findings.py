@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from thalweg.training import optimizers
+from thalweg.training.engine import optimizers
 
 MENDED = "Keras has been mended: this finding is to be withdrawn"
 CURVATURE, MINIMUM, START = np.array([1.0, 3.0, 0.2]), np.array([1.0, -2.0, 0.5]), np.array([0.3, 0.4, -0.6])

@@ -14,7 +14,7 @@ rule check_problem:
     params:
         made_from=lambda w: digest(
             [
-                job_digest("thalweg.training.check"),
+                job_digest("thalweg.training.jobs.check"),
                 PARTS["problems"][w.problem],
                 PARTS["reproductions"],
                 PARTS["surroundings"],
@@ -23,7 +23,7 @@ rule check_problem:
         ),
         results=lambda w: RESULTS,
     shell:
-        "python -m thalweg.training.check --experiment {input.experiment:q}"
+        "python -m thalweg.training.jobs.check --experiment {input.experiment:q}"
         " --problem {wildcards.problem} --results {params.results}"
         f"{RECORDED}"
 
@@ -42,7 +42,7 @@ rule check:
     params:
         made_from=digest(
             [
-                job_digest("thalweg.training.check"),
+                job_digest("thalweg.training.jobs.check"),
                 PARTS["optimizers"],
                 PARTS["schedules"],
                 PARTS["software"],
@@ -50,5 +50,5 @@ rule check:
         ),
         results=lambda w: RESULTS,
     shell:
-        "python -m thalweg.training.check --experiment {input.experiment:q} --results {params.results}"
+        "python -m thalweg.training.jobs.check --experiment {input.experiment:q} --results {params.results}"
         + RECORDED

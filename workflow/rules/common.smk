@@ -1,7 +1,7 @@
 # What the rules share.
 
 from thalweg.reporting.figures import figures_of
-from thalweg.store import SHARDS
+from thalweg.results.store import SHARDS
 
 # What a job writes to its standard error goes to its log; if it fails, the end of that goes to the terminal.
 TO_LOG = (
@@ -11,7 +11,7 @@ TO_LOG = (
 )
 
 # A job ends with a record of its outputs' digests, by which every launch finds out whether they still are what they were.
-RECORDED = f"{TO_LOG} && python -m thalweg.digests --results {RESULTS} --record {{output.record:q}} {{output:q}}"
+RECORDED = f"{TO_LOG} && python -m thalweg.results.digests --results {RESULTS} --record {{output.record:q}} {{output:q}}"
 
 # The problems whose loss surface is drawn, with the paths over it.
 OF_TWO_WEIGHTS = [
@@ -27,7 +27,7 @@ def summary():
 def trained_from(w, *parts):
     """Digest of what a training job is made from: its own parts, and those that every job shares."""
     own = [PARTS["problems"][w.problem], PARTS["optimizers"][w.optimizer]]
-    shared = [PARTS["schedules"], PARTS["software"], job_digest("thalweg.training.job")]
+    shared = [PARTS["schedules"], PARTS["software"], job_digest("thalweg.training.jobs.train")]
     return digest([own, shared, parts])
 
 

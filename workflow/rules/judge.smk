@@ -19,6 +19,6 @@ rule judge:
         claims=CLAIMS,
         results=RESULTS,
     shell:
-        "python -m thalweg.reporting.judge --experiment {params.experiment:q} --claims {params.claims:q}"
+        "python -m thalweg.reporting.html.judge --experiment {params.experiment:q} --claims {params.claims:q}"
         " --results {params.results}"
         f"{TO_LOG}"

@@ -3,7 +3,7 @@
 
 import shlex
 
-from thalweg.grid import certificate
+from thalweg.certificate import published as certificate
 
 SAMPLED = ", ".join(name for name in ("sample", "seed") if name in config)
 SAMPLE, SEED = str(config.get("sample", "100%")), config.get("seed", 1)
@@ -37,7 +37,7 @@ rule publish:
         experiment=EXPERIMENT_FILE,
         results=RESULTS,
     shell:
-        "python -m thalweg.reporting.publish --experiment {params.experiment:q} --results {params.results}"
+        "python -m thalweg.certificate.publish --experiment {params.experiment:q} --results {params.results}"
         + TO_LOG
 
 
@@ -62,8 +62,8 @@ rule verify:
     shell:
         "rm -rf {params.output:q}; again=$(mktemp -d); trap 'rm -rf $again' EXIT;"
         " (printf '%s\\n' {params.problems:q} | xargs -r -P {params.at_once} -I PROBLEM"
-        " python -m thalweg.training.check --experiment {params.experiment:q} --problem PROBLEM --results $again"
+        " python -m thalweg.training.jobs.check --experiment {params.experiment:q} --problem PROBLEM --results $again"
         " && printf '%s\\n' {params.pairs:q} | xargs -r -P {params.at_once} -L 1"
-        " python -m thalweg.training.sampled {params.sample} --results $again --locks {params.locks})"
+        " python -m thalweg.certificate.train_sample {params.sample} --results $again --locks {params.locks})"
         f"{TO_LOG}"
-        " && python -m thalweg.reporting.verify {params.sample} --results $again --output {params.output}"
+        " && python -m thalweg.certificate.verify {params.sample} --results $again --output {params.output}"

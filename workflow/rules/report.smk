@@ -1,7 +1,7 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
-from thalweg.grid import certificate
+from thalweg.certificate import published as certificate
 from thalweg.reporting import FILES, PAGES, PROVENANCE, SUMMARY
 
 # All that training leaves. A report of what is there cannot name it as inputs, for what is not there would be made.
@@ -138,14 +138,14 @@ rule cells:
     params:
         made_from=digest(
             [
-                job_digest("thalweg.reporting.cells"),
+                job_digest("thalweg.reporting.html.cells"),
                 launch.folder_digest(HERE / "reports"),
                 SHOWN,
             ]
         ),
         results=lambda w: RESULTS,
     shell:
-        "python -m thalweg.reporting.cells --experiment {input.experiment:q} --results {params.results}"
+        "python -m thalweg.reporting.html.cells --experiment {input.experiment:q} --results {params.results}"
         " --output {params.results}/report"
         f"{RECORDED}"
 
@@ -184,7 +184,7 @@ rule report:
     params:
         made_from=digest(
             [
-                job_digest("thalweg.reporting.pages"),
+                job_digest("thalweg.reporting.html.pages"),
                 launch.folder_digest(HERE / "reports"),
                 launch.folder_digest(HERE / "workflow"),
                 SHOWN,
@@ -192,6 +192,6 @@ rule report:
         ),
         results=lambda w: RESULTS,
     shell:
-        "python -m thalweg.reporting.pages --experiment {input.experiment:q} --results {params.results}"
+        "python -m thalweg.reporting.html.pages --experiment {input.experiment:q} --results {params.results}"
         " --output {params.results}/report"
         f"{RECORDED}"

@@ -39,6 +39,6 @@ rule retrain:
         ),
     shell:
         "printf '%s\\n' {params.optimizers} | xargs -P {params.at_once} -I OPTIMIZER"
-        " python -m thalweg.training.retrain --experiment {params.experiment:q} --problem {params.problem}"
+        " python -m thalweg.certificate.retrain --experiment {params.experiment:q} --problem {params.problem}"
         " --optimizer OPTIMIZER {params.of_these} --results {params.results} --store {params.store}"
         + TO_LOG

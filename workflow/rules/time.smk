@@ -22,7 +22,7 @@ rule time:
     params:
         made_from=lambda w: digest(
             [
-                job_digest("thalweg.training.timing"),
+                job_digest("thalweg.training.jobs.timing"),
                 PARTS["problems"][w.problem],
                 PARTS["optimizers"],
                 PARTS["software"],
@@ -31,6 +31,6 @@ rule time:
         results=lambda w: RESULTS,
         store=lambda w: STORE,
     shell:
-        "python -m thalweg.training.timing --experiment {input.experiment:q} --problem {wildcards.problem}"
+        "python -m thalweg.training.jobs.timing --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --results {params.results} --store {params.store}"
         f"{RECORDED}"

@@ -26,7 +26,7 @@ rule tune:
         results=lambda w: RESULTS,
         store=lambda w: STORE,
     shell:
-        "python -m thalweg.training.job tuning --experiment {input.experiment:q} --problem {wildcards.problem}"
+        "python -m thalweg.training.jobs.train tuning --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --results {params.results} --store {params.store}"
         + RECORDED
 
@@ -74,7 +74,7 @@ rule evaluate:
         results=lambda w: RESULTS,
         store=lambda w: STORE,
     shell:
-        "python -m thalweg.training.job evaluation --experiment {input.experiment:q} --problem {wildcards.problem}"
+        "python -m thalweg.training.jobs.train evaluation --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --chosen {input.chosen:q} --results {params.results}"
         " --store {params.store}"
         f"{RECORDED}"
@@ -99,13 +99,13 @@ rule surface:
     params:
         made_from=lambda w: digest(
             [
-                job_digest("thalweg.training.surface"),
+                job_digest("thalweg.training.jobs.surface"),
                 PARTS["problems"][w.problem],
                 PARTS["software"],
             ]
         ),
         results=lambda w: RESULTS,
     shell:
-        "python -m thalweg.training.surface --experiment {input.experiment:q} --problem {wildcards.problem}"
+        "python -m thalweg.training.jobs.surface --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --results {params.results}"
         f"{RECORDED}"

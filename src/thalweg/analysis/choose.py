@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis import histories, intervals
-from thalweg.grid.experiment import Experiment, load
-from thalweg.store import write_whole
+from thalweg.analysis import histories
+from thalweg.analysis.statistics import intervals
+from thalweg.experiment.schema import Experiment, load
+from thalweg.results.store import write_whole
 
 CELL = ["problem", "optimizer", "schedule", "batch_size"]
 TRIAL = ["learning_rate", "hyperparameters"]

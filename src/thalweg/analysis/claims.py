@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thalweg.analysis import factors, histories, intervals
+from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL
 from thalweg.analysis.histories import FINISHED
-from thalweg.grid.claims import TUNED, Claim, Comparison, Level, Measure, Of, Range
-from thalweg.grid.experiment import Experiment, unknown_metrics
-from thalweg.grid.runs import Cell, cells, trials
-from thalweg.store import check_file
+from thalweg.analysis.statistics import intervals
+from thalweg.analysis.tables import factors
+from thalweg.experiment.claims import TUNED, Claim, Comparison, Level, Measure, Of, Range
+from thalweg.experiment.schema import Experiment, unknown_metrics
+from thalweg.grid import Cell, cells, trials
+from thalweg.results.store import check_file
 
 Targets = Mapping[str, list[tuple[list[float], float]]]
 """For each problem with probe points: the points and the true values, in the order of the columns."""

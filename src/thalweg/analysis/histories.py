@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from thalweg.grid.experiment import Experiment
-from thalweg.store import read_shards, shard_folder
+from thalweg.experiment.schema import Experiment
+from thalweg.results.store import read_shards, shard_folder
 
 SPLITS = ("train", "validation", "test")
 STAGES = ("tuning", "evaluation")

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from thalweg.grid import yaml_file
-from thalweg.grid.experiment import ExperimentError, in_one_message
+from thalweg.experiment import yaml_file
+from thalweg.experiment.schema import ExperimentError, in_one_message
+from thalweg.paths import PAPER_TEMPLATES
 
-STYLES = Path(__file__).parents[3] / "reports/paper/styles.yaml"
+STYLES = PAPER_TEMPLATES / "styles.yaml"
 SMALLEST = 6
 """Points. What is smaller is not read in print."""
 

@@ -16,7 +16,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
 from thalweg.reporting.sizes import SCREEN, Sizes
-from thalweg.store import write_whole
+from thalweg.results.store import write_whole
 
 INK = "#1b1f24"
 MUTED = "#5b636e"

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from thalweg.training.optimizers import find_class
+from thalweg.training.engine.optimizers import find_class
 
 RATES_OF_THEIR_OWN = ("initial_learning_rate", "peak_learning_rate", "warmup_target")
 """Arguments that a schedule takes for the rate that it scales; the grid sets them."""

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thalweg.analysis import TABLES, budgets
+from thalweg.analysis import TABLES
 from thalweg.analysis.choose import CELL, choose, rates
+from thalweg.analysis.tables import budgets
 
 LOSSES = np.array([[3.0, 1.0, 4.0, 1.5, 9.0, 2.6]])
 """Test losses of one pool, the trial that validation likes best first."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from thalweg.analysis.choose import as_json, choose, rates
-from thalweg.grid.experiment import Optimizer
+from thalweg.experiment.schema import Optimizer
 
 CELL = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": 1}
 

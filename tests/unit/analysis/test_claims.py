@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 import synthetic
 
-from thalweg.analysis import claims, histories, intervals, tables
-from thalweg.grid.claims import Claim, read_comparison
-from thalweg.grid.experiment import load
-from thalweg.reporting import pages, templates
+from thalweg import templates
+from thalweg.analysis import claims, histories
+from thalweg.analysis.statistics import intervals
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.claims import Claim, read_comparison
+from thalweg.experiment.schema import load
+from thalweg.reporting.html import pages
 
 CLAIMS = """
 claims:

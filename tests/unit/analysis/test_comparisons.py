@@ -8,7 +8,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from thalweg.analysis import TABLES, choose, comparisons, intervals, pairs, ranks
+from thalweg.analysis import TABLES, choose
+from thalweg.analysis.statistics import intervals
+from thalweg.analysis.tables import comparisons, improvements, ranks
 
 TIE = 0.0
 
@@ -86,7 +88,7 @@ def test_where_runs_end_at_their_target_the_examples_to_it_are_compared(experime
     assert table["verdict"].to_dict() == {"sgd": "higher", "adam": "reference", "doomed": "higher"}
     assert table["median"].to_dict() == {"sgd": 1200.0, "adam": 600.0, "doomed": np.inf}
     assert table["ratio"].to_dict() == {"sgd": 2.0, "adam": 1.0, "doomed": np.inf}
-    pair = pairs.table(ending, cells, evaluation).iloc[0]
+    pair = improvements.table(ending, cells, evaluation).iloc[0]
     assert (pair["first"], pair["second"], pair["verdict"], pair["probability"]) == ("sgd", "adam", "higher", 0.0)
     ranked = at(ranks.table(ending, cells, evaluation), problem="linear").set_index("optimizer")
     assert ranked["rank"].to_dict() == {"sgd": 2.0, "adam": 1.0, "doomed": 3.0}

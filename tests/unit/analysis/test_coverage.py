@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special, stats
 
-from thalweg.analysis import intervals
+from thalweg.analysis.statistics import intervals
 
 SIMULATIONS = 5_000
 SIZES = (10, 20)

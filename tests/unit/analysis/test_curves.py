@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thalweg.analysis import curves, targets
-from thalweg.grid.experiment import load
+from thalweg.analysis.tables import curves, targets
+from thalweg.experiment.schema import load
 
 CELL = {"problem": "p", "optimizer": "o", "schedule": "s", "batch_size": 4}
 OUTCOMES = {"a": "finished", "b": "reached target", "c": "out of time", "d": "diverged"}

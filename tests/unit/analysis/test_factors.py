@@ -9,7 +9,8 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from thalweg.analysis import factors, histories
+from thalweg.analysis import histories
+from thalweg.analysis.tables import factors
 
 GROUPS = np.repeat([0, 1, 2], [2, 3, 4])
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from thalweg.analysis import intervals
+from thalweg.analysis.statistics import intervals
 
 SAMPLE = np.array([3.1, 0.2, 5.7, 1.1, 2.9, 8.4, 0.9, 4.2, 2.2, 6.0])
 

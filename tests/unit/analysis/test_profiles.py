@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from thalweg.analysis import TABLES, intervals, profiles
+from thalweg.analysis import TABLES
 from thalweg.analysis.choose import CELL, TRIAL, best
+from thalweg.analysis.statistics import intervals
+from thalweg.analysis.tables import profiles
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from thalweg.analysis import TABLES, ranks
+from thalweg.analysis import TABLES
+from thalweg.analysis.tables import ranks
 
 # The ranks of Demšar 2006, Table 6: fourteen data sets, four variants of C4.5.
 DEMSAR = np.array(

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from thalweg.analysis import TABLES, scaling, targets
-from thalweg.grid.runs import evaluation_steps
+from thalweg.analysis import TABLES
+from thalweg.analysis.tables import scaling, targets
+from thalweg.grid import evaluation_steps
 
 SIZES = np.array([8.0, 32, 128, 512, 2048])
 

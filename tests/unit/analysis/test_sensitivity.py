@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thalweg.analysis import TABLES, sensitivity
+from thalweg.analysis import TABLES
+from thalweg.analysis.tables import sensitivity
 
 RATES = np.array([0.001, 0.01, 0.1, 1.0])
 

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thalweg.analysis import comparisons, intervals
+from thalweg.analysis.statistics import intervals
+from thalweg.analysis.tables import comparisons
 
 always = settings(derandomize=True, deadline=None, max_examples=60)
 losses = st.one_of(st.floats(1e-6, 1e6), st.just(np.inf))

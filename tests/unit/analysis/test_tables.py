@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from thalweg.analysis import OF_THE_CLOCK, TABLES, tables
-from thalweg.grid.runs import declared
+from thalweg.analysis import OF_THE_CLOCK, TABLES
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.grid import declared
 
 FINITE_CELL = {"problem": "linear", "optimizer": "adam", "schedule": "cosine", "batch_size": 6}
 DOOMED_CELL = {"problem": "linear", "optimizer": "doomed", "schedule": "cosine", "batch_size": 6}

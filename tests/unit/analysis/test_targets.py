@@ -7,7 +7,9 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 from scipy import stats
 
-from thalweg.analysis import TABLES, intervals, targets
+from thalweg.analysis import TABLES
+from thalweg.analysis.statistics import intervals
+from thalweg.analysis.tables import targets
 
 CELL = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": 4}
 TRIAL = {"learning_rate": 0.1, "hyperparameters": "{}"}

@@ -9,10 +9,12 @@ import pytest
 import synthetic
 from scipy import stats
 
-from thalweg.analysis import claims, tables, timings
+from thalweg.analysis import claims
 from thalweg.analysis.claims import Results
-from thalweg.grid.claims import read_comparison, read_measure
-from thalweg.grid.experiment import load
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.analysis.tables import timings
+from thalweg.experiment.claims import read_comparison, read_measure
+from thalweg.experiment.schema import load
 
 CLAIM = """
 claims:

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from thalweg import digests
-from thalweg.reporting import SUMS, checksums
+from thalweg.reporting import SUMS
+from thalweg.reporting.html import checksums
+from thalweg.results import digests
 
 
 def check(report, name):

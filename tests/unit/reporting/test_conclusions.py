@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thalweg.grid.experiment import load
-from thalweg.reporting import conclusions, pages, templates
+from thalweg import templates
+from thalweg.experiment.schema import load
+from thalweg.reporting.html import conclusions, pages
 
 
 @pytest.fixture(scope="module")

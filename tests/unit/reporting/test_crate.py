@@ -16,8 +16,10 @@ import pytest
 import synthetic
 import yaml
 
-from thalweg.grid.experiment import load
-from thalweg.reporting import SUMS, crate, pages, templates
+from thalweg import templates
+from thalweg.experiment.schema import load
+from thalweg.reporting import SUMS
+from thalweg.reporting.html import crate, pages
 
 ROOT = Path(__file__).parents[3]
 

@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
 
-from thalweg.analysis import tables
+from thalweg import templates
 from thalweg.analysis.histories import RESOLUTION
-from thalweg.grid.experiment import Optimizer, load
-from thalweg.reporting import style, templates
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.schema import Optimizer, load
+from thalweg.reporting import style
 from thalweg.reporting.figures import NAMES, OF_PROBLEMS, arrivals, figures_of, gradients, panels, paths, scaling
 from thalweg.reporting.figures.__main__ import DRAW, write
 

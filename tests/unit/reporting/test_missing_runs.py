@@ -10,9 +10,10 @@ import pytest
 import synthetic
 from reported import drawn, write_report
 
-from thalweg.analysis import tables
-from thalweg.grid.experiment import load
-from thalweg.reporting import findings, style
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.schema import load
+from thalweg.reporting import style
+from thalweg.reporting.html import findings
 
 KEPT = 3
 """How many of the 7 seeds of sgd are there on `linear`; of adam on `digits_cnn` there is none."""

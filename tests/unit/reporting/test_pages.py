@@ -19,11 +19,15 @@ import pytest
 import synthetic
 from scipy import stats
 
-from thalweg.analysis import TABLES, tables, targets
-from thalweg.grid.experiment import Optimizer, load
-from thalweg.reporting import PAGES, cells, findings, overview, pages, recommendation, style, templates
+from thalweg import templates
+from thalweg.analysis import TABLES
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.analysis.tables import targets
+from thalweg.experiment.schema import Optimizer, load
+from thalweg.reporting import PAGES, style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write
+from thalweg.reporting.html import cells, findings, overview, pages, recommendation
 
 VOID = {"meta", "link", "img", "br", "wbr"}
 
@@ -704,7 +708,7 @@ def test_the_overview_names_and_leaves_out_a_report_whose_summary_is_damaged(exp
 
 def test_the_overview_depends_on_the_reports_alone(experiments):
     before = (experiments / "index.html").read_bytes()
-    command = [sys.executable, "-m", "thalweg.reporting.overview", "--results", experiments]
+    command = [sys.executable, "-m", "thalweg.reporting.html.overview", "--results", experiments]
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run(command, check=True, env=elsewhere)
     assert (experiments / "index.html").read_bytes() == before

@@ -15,8 +15,8 @@ import derived
 import pytest
 import synthetic
 
-from thalweg.analysis import tables
-from thalweg.grid.experiment import ExperimentError, load
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.schema import ExperimentError, load
 from thalweg.reporting import paper
 from thalweg.reporting.paper import tex
 from thalweg.reporting.paper.text import texts

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from thalweg.analysis import tables
-from thalweg.grid.experiment import ExperimentError, load
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.schema import ExperimentError, load
 from thalweg.reporting import sizes, style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from thalweg.analysis.histories import Metric
-from thalweg.reporting import plots
+from thalweg.reporting.html import plots
 
 LOSS = Metric("test", "loss")
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from thalweg.reporting import templates
+from thalweg import templates
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,13 @@ from matplotlib.patches import Rectangle
 from scipy import stats
 from test_style import contrast
 
-from thalweg.analysis import tables
-from thalweg.grid.experiment import load
-from thalweg.reporting import pages, style, templates
+from thalweg import templates
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.schema import load
+from thalweg.reporting import style
 from thalweg.reporting.figures import figures_of, matrix, ranks
 from thalweg.reporting.figures.__main__ import DRAW, describe, write
+from thalweg.reporting.html import pages
 
 CLAIMS = """
 claims:

@@ -2,7 +2,7 @@
 
 import os
 
-from thalweg.training import settings
+from thalweg.training.engine import settings
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 settings.start_tensorflow()

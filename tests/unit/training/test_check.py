@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from thalweg import store
-from thalweg.grid.experiment import load, unknown_metrics
-from thalweg.training import check, problem_check
+from thalweg.experiment.schema import load, unknown_metrics
+from thalweg.results import store
+from thalweg.training.jobs import check, problem_check
 
 EXPERIMENT = """\
 title: An experiment

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 import pytest
 
-from thalweg.training import devices
+from thalweg.training.jobs import devices
 
 
 def test_what_is_declared_is_resolved_with_its_reason(monkeypatch):

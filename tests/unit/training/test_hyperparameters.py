@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from thalweg.training import optimizers
-from thalweg.training.hyperparameters import Search, Traced
+from thalweg.training.engine import optimizers
+from thalweg.training.engine.hyperparameters import Search, Traced
 
 STEPS, RATE = 50, 0.05
 START = [np.linspace(-1, 2, 6, dtype=np.float32).reshape(2, 3), np.array([0.5, -1.5, 0.0], np.float32)]

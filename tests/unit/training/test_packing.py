@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from thalweg.training import optimizers, packing, steps
+from thalweg.training.engine import optimizers, packing, steps
 from thalweg.training.problem import Problem, Split
 
 RANDOM = np.random.default_rng(0)

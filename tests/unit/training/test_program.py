@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from thalweg.grid.experiment import load
-from thalweg.grid.runs import Horizon, Run
-from thalweg.training import program, records, seeds, steps, trainer
+from thalweg.experiment.schema import load
+from thalweg.grid import Horizon, Run
+from thalweg.training.engine import program, records, seeds, steps
+from thalweg.training.jobs import trainer
 from thalweg.training.problem import Problem, Split
 
 X = np.linspace(-1, 1, 10, dtype=np.float32)[:, None]

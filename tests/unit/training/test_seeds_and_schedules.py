@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from thalweg.training import schedules, seeds
+from thalweg.training import schedules
+from thalweg.training.engine import seeds
 
 
 def test_every_epoch_is_a_new_permutation_and_a_seed_always_the_same():

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thalweg import store
+from thalweg.results import store
 from thalweg.training import problem as problems
-from thalweg.training import steps, surface
+from thalweg.training.engine import steps
+from thalweg.training.jobs import surface
 from thalweg.training.problem import Problem, Source, Split
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"

@@ -1,8 +1,8 @@
 """The figures, one module each; `python -m thalweg.reporting.figures` draws all of a problem, or over all problems."""
 
-from thalweg.grid.claims import Claim, Range
-from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import trials
+from thalweg.experiment.claims import Claim, Range
+from thalweg.experiment.schema import Experiment
+from thalweg.grid import trials
 
 OF_PROBLEMS = (
     "convergence",

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from thalweg.grid.experiment import Experiment, load
-from thalweg.reporting import style, templates
+from thalweg import templates
+from thalweg.experiment.schema import Experiment, load
+from thalweg.reporting import style
 from thalweg.reporting.figures import (
     arrivals,
     batch_sizes,
@@ -35,7 +36,7 @@ from thalweg.reporting.figures import (
     scaling,
     schedules,
 )
-from thalweg.store import write_whole
+from thalweg.results.store import write_whole
 
 DRAW: dict[str, Callable[[Path, Experiment, Any], panels.Drawing]] = {
     "claims": claims.draw,

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from thalweg.analysis.choose import TRIAL
-from thalweg.grid.experiment import Experiment
-from thalweg.reporting import findings, style
+from thalweg.experiment.schema import Experiment
+from thalweg.reporting import style
 from thalweg.reporting.figures import panels
+from thalweg.reporting.html import findings
 
 CELL = ["optimizer", "schedule", "batch_size", *TRIAL]
 LEAST = 1.6

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from thalweg.analysis import comparisons
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
-from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import declared
+from thalweg.analysis.tables import comparisons
+from thalweg.experiment.schema import Experiment
+from thalweg.grid import declared
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

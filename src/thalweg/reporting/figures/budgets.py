@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from thalweg.grid.experiment import Experiment
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

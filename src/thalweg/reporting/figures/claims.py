@@ -17,8 +17,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from thalweg.grid.experiment import Experiment
-from thalweg.reporting import style, templates
+from thalweg import templates
+from thalweg.experiment.schema import Experiment
+from thalweg.reporting import style
 from thalweg.reporting.figures import is_drawn, matrix, panels
 
 UNITS = {

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from thalweg.analysis.histories import LOST
-from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import declared
+from thalweg.experiment.schema import Experiment
+from thalweg.grid import declared
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from thalweg.analysis.factors import FACTORS, SEED
-from thalweg.grid.experiment import Experiment
+from thalweg.analysis.tables.factors import FACTORS, SEED
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from thalweg.analysis.histories import LOST
-from thalweg.grid.experiment import Experiment
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

@@ -13,13 +13,16 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator
 
-from thalweg.analysis import comparisons, histories
+from thalweg import templates
+from thalweg.analysis import histories
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
-from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import declared
-from thalweg.reporting import findings, style, templates
+from thalweg.analysis.tables import comparisons
+from thalweg.experiment.schema import Experiment
+from thalweg.grid import declared
+from thalweg.reporting import style
 from thalweg.reporting.figures import matrix, panels
+from thalweg.reporting.html import findings
 
 CELL = ["optimizer", "schedule", "batch_size"]
 CELL_WIDTH = 0.7

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
-from thalweg.grid.experiment import Experiment
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import matrix, panels
 

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from thalweg.analysis.choose import TRIAL
-from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import trials
+from thalweg.experiment.schema import Experiment
+from thalweg.grid import trials
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thalweg.analysis import comparisons
+from thalweg import templates
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import LOST
-from thalweg.grid.experiment import Experiment
-from thalweg.reporting import style, templates
+from thalweg.analysis.tables import comparisons
+from thalweg.experiment.schema import Experiment
+from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 
 CELL = ["optimizer", "schedule", "batch_size", *TRIAL]

@@ -16,12 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from thalweg.analysis import comparisons
+from thalweg import templates
 from thalweg.analysis.choose import CELL, TRIAL
 from thalweg.analysis.histories import LOST, RESOLUTION
-from thalweg.grid.experiment import Experiment
-from thalweg.grid.runs import declared
-from thalweg.reporting import style, templates
+from thalweg.analysis.tables import comparisons
+from thalweg.experiment.schema import Experiment
+from thalweg.grid import declared
+from thalweg.reporting import style
 
 ALONG = {"step": "step", "epoch": "epoch", "examples": "examples seen"}
 """What runs can be drawn against, columns of tables, with the label of the axis."""

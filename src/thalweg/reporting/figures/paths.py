@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from thalweg.analysis.choose import TRIAL
 from thalweg.analysis.histories import FINISHED, LOST
-from thalweg.grid.experiment import Experiment
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

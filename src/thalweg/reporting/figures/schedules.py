@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from thalweg.grid.experiment import Experiment
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting import style
 from thalweg.reporting.figures import panels
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from thalweg.grid.experiment import Experiment, mistaken, nearest
-from thalweg.grid.yaml_file import Location
+from thalweg.experiment.schema import Experiment, mistaken, nearest
+from thalweg.experiment.yaml_file import Location
 from thalweg.reporting import sizes
 from thalweg.reporting.figures import NAMES, figures_of
 

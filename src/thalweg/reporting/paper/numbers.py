@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from thalweg.analysis.choose import CELL
-from thalweg.analysis.comparisons import COLUMNS, LOSS
-from thalweg.grid.experiment import Experiment
-from thalweg.reporting.findings import chosen, records
+from thalweg.analysis.tables.comparisons import COLUMNS, LOSS
+from thalweg.experiment.schema import Experiment
+from thalweg.reporting.html.findings import chosen, records
 from thalweg.reporting.paper import ENDS, macro, tex
 from thalweg.reporting.paper.tex import Tex
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis.comparisons import COLUMNS, EXAMPLES
-from thalweg.grid.experiment import Experiment
-from thalweg.reporting.findings import chosen, records
+from thalweg.analysis.tables.comparisons import COLUMNS, EXAMPLES
+from thalweg.experiment.schema import Experiment
+from thalweg.reporting.html.findings import chosen, records
 from thalweg.reporting.paper.numbers import FEW, TOLD, VERDICTS, best_cells, verdicts
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis.comparisons import COLUMNS, measures
-from thalweg.grid.experiment import Experiment
-from thalweg.reporting.findings import records
+from thalweg.analysis.tables.comparisons import COLUMNS, measures
+from thalweg.experiment.schema import Experiment
+from thalweg.reporting.html.findings import records
 from thalweg.reporting.paper import Shown
 from thalweg.reporting.paper.numbers import UNITS, best_cells, metrics, metrics_of
 

@@ -7,14 +7,13 @@ for what is `Tex` already.
 import re
 import unicodedata
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from thalweg.reporting import templates
+from thalweg import templates
+from thalweg.paths import PAPER_TEMPLATES
 
-FOLDER = Path(__file__).parents[4] / "reports/paper"
 UNBROKEN = 12
 """How many letters of a name stand together at most where a line may end."""
 
@@ -143,7 +142,7 @@ def _put_out(value: Any) -> Any:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(PAPER_TEMPLATES),
         undefined=jinja2.StrictUndefined,
         finalize=_put_out,
         variable_start_string="<<",

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from thalweg import digests
-from thalweg.grid.experiment import Experiment, load
+from thalweg.experiment.schema import Experiment, load
+from thalweg.paths import PAPER_TEMPLATES
 from thalweg.reporting import paper, sizes
 from thalweg.reporting.paper import Shown, numbers, results, tables, tex
 from thalweg.reporting.paper.tex import Tex
-from thalweg.store import write_whole
+from thalweg.results import digests
+from thalweg.results.store import write_whole
 
 READ = ("cells", "claims", "comparisons", "counts", "improvements", "ranks", "reproductions")
 NARROW = 5.0
@@ -34,7 +35,7 @@ def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
     widest = max(known[name].width for name in (experiment.paper.style, *figures.values()))
     wide = style.width >= NARROW
     return {
-        "article.tex": Tex((tex.FOLDER / "article.tex").read_text(encoding="utf-8")),
+        "article.tex": Tex((PAPER_TEMPLATES / "article.tex").read_text(encoding="utf-8")),
         "style.tex": tex.render("style.tex", width=style.width, widest=widest, wide=wide, name=experiment.paper.style),
         "numbers.tex": tex.render("numbers.tex", numbers=named),
         "numbers_list.tex": tex.render("numbers_list.tex", names=[tex.breakable_command(name) for name in named]),

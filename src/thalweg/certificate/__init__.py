@@ -1,0 +1,1 @@
+"""Publish results, verify them elsewhere, and retrain them here: one comparison against two references."""

@@ -1,0 +1,43 @@
+"""Judge the claims of another file on finished results, training nothing: `python -m thalweg.reporting.html.judge`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+from pyarrow import ArrowInvalid
+
+from thalweg import templates
+from thalweg.analysis import claims
+from thalweg.analysis.tables import __main__ as tables
+from thalweg.experiment.schema import Experiment, in_one_message, with_claims
+from thalweg.reporting.html.pages import claims_of
+from thalweg.results.store import write_whole
+
+
+def verdicts(experiment: Experiment, results: Path) -> pd.DataFrame:
+    """A row a claim, as in the tables of claims, those in seconds last."""
+    found = tables.judged(experiment, tables.gather(experiment, results))
+    return pd.concat([table for table in found.values() if len(table)], ignore_index=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m thalweg.reporting.html.judge", description=__doc__)
+    parser.add_argument("--experiment", type=Path, required=True, help="the experiment file")
+    parser.add_argument("--claims", type=Path, required=True, help="a YAML file with claims, and nothing else")
+    parser.add_argument("--results", type=Path, required=True, help="the experiment's folder of results")
+    arguments = parser.parse_args()
+    experiment = with_claims(arguments.experiment, arguments.claims)
+    if mistakes := claims.mistakes(experiment, arguments.results):
+        sys.exit(in_one_message(arguments.claims, mistakes))
+    try:
+        found = verdicts(experiment, arguments.results)
+    except (FileNotFoundError, ArrowInvalid) as error:
+        sys.exit(f"{error}; train it by snakemake --cores N --config experiment={experiment.name}")
+    output = arguments.results / "judged" / f"{arguments.claims.stem}.csv"
+    write_whole(output, found.to_csv(index=False, lineterminator="\n").encode())
+    print(templates.render("verdicts.txt", claims=claims_of(experiment, found), output=output), end="", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What computes a run. A run's identity covers these sources."""

@@ -1,0 +1,1 @@
+"""What the rules of Snakemake start: checks, training, timing."""

@@ -1,0 +1,1 @@
+"""What the Snakefile needs beside its rules."""

@@ -1,0 +1,56 @@
+"""Reports of made-up results: figures as the workflow draws them, pages by its command lines."""
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from thalweg.certificate import comparison, standing, verify
+from thalweg.certificate.published import file_of
+from thalweg.experiment.schema import load
+from thalweg.reporting import style
+from thalweg.reporting.figures import figures_of
+from thalweg.reporting.figures.__main__ import DRAW, write
+from thalweg.reporting.html import overview
+
+
+def write_published(made) -> None:
+    """Publish made-up results, and write the page of a verification elsewhere, in which much came out otherwise."""
+    experiment, results = load(made[0]), made[1]
+    runs, environments = (pd.read_parquet(results / "tables" / f"{name}.parquet") for name in ("runs", "provenance"))
+    content = comparison.certify(experiment, results, runs, environments)
+    file_of(experiment).write_text(comparison.written(content))
+    runs["bits"] = runs["bits"].where(runs["seed"] % 2 == 0, "00000000")
+    runs["final_test_loss"] *= 1.01
+    found = comparison.compare(content, experiment, results, runs, environments.assign(numpy="2.9", cpu_model="Other"))
+    page = {"experiment": experiment.name, "title": experiment.title, "share": "100%", "seed": 1}
+    verify.write({**page, **standing.described(content, found)}, results / "verification")
+
+
+def drawn(made):
+    """Every figure, by its name and problem (None for those of the experiment as a whole)."""
+    experiment = load(made[0])
+    with style.applied():
+        figures = {
+            (name, problem): DRAW[name](made[1] / "tables", experiment, problem)
+            for problem in (None, *experiment.problems)
+            for name in figures_of(experiment, problem)
+        }
+    # They are kept to the end. Or whatever collects garbage later, as statsmodels does, looks through them every time.
+    gc.freeze()
+    return figures
+
+
+def write_report(made, drawings) -> Path:
+    file, results = made
+    folder = results / "report"
+    with style.applied():
+        for (name, problem), drawing in drawings.items():
+            write(name, problem, drawing, folder / "figures")
+    for pages in ("cells", "pages"):
+        command = [sys.executable, "-m", f"thalweg.reporting.{pages}", "--experiment", file]
+        subprocess.run([*command, "--results", results, "--output", folder], check=True)
+    overview.write(results.parent)
+    return folder

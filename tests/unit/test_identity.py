@@ -1,0 +1,156 @@
+"""A run's digest: what must change it, and what must not."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from thalweg import identity
+from thalweg.experiment.schema import load
+from thalweg.grid import Run
+
+EXPERIMENT = """\
+title: An experiment
+problems:
+  linear: {batch_sizes: [6], epochs: 5}
+optimizers:
+  sgd: {class: SGD, learning_rates: [0.1]}
+schedules:
+  constant: {}
+  falling: {class: ExponentialDecay, decay_rate: 0.5, decay_steps: 1 epoch}
+seeds: {tuning: 1, evaluation: 1}
+"""
+CHECK = {"data": "d", "model": "m", "splits": {"train": {"examples": 6}}}
+RUN = Run("linear", "sgd", "constant", 6, 0.1, 1)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "problems").mkdir()
+    (tmp_path / "problems/linear.py").write_text('"""A problem."""\nfrom problems import common\nx = common.one\n')
+    (tmp_path / "problems/common.py").write_text("one = 1\n")
+    (tmp_path / "one.yaml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+def digest(folder, run=RUN, check=CHECK, device="cpu"):
+    identity.source_digest.cache_clear()
+    identity._code_digest.cache_clear()
+    return identity.digest(identity.identity(load(folder / "one.yaml"), run, check, device))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("one.yaml", "An experiment", "Another title"),
+        ("one.yaml", "[0.1]", "[0.1, 0.2]"),
+        ("one.yaml", "epochs: 5", "epochs: 5, target: test_loss <= 1, time_limit: 5 minutes, jobs_per_gpu: 2"),
+        ("one.yaml", "epochs: 5", "epochs: 5, timing: true"),
+        ("one.yaml", "epochs: 5", "epochs: 5, shared_examples: true"),
+        ("one.yaml", "tuning: 1", "tuning: 3"),
+        ("one.yaml", "constant: {}", "constant: {}\n  other: {class: CosineDecay, decay_steps: 100 %}"),
+        ("one.yaml", "decay_rate: 0.5", "decay_rate: 0.6"),
+        ("one.yaml", "learning_rates: [0.1]", "search: {trials: 3, learning_rate: [0.1]}"),
+        ("one.yaml", "sgd:", "sgd2: {class: SGD, learning_rates: [1]}\n  sgd:"),
+        ("problems/linear.py", "A problem", "A better text"),
+        ("problems/linear.py", "x = ", "\n# why\nx  =  "),
+        ("problems/common.py", "one = 1", "one = 1  # the first"),
+    ],
+)
+def test_what_leaves_it_the_same(folder, file, old, new):
+    before = digest(folder)
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+    assert digest(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("one.yaml", "epochs: 5", "epochs: 6"),
+        ("one.yaml", "epochs: 5", "epochs: 5, xla: false"),
+        ("one.yaml", "epochs: 5", "epochs: 5, threads: 2"),
+        ("one.yaml", "epochs: 5", "epochs: 5, precision: mixed_bfloat16"),
+        ("one.yaml", "epochs: 5", "epochs: 5, evaluation_points: 5"),
+        ("one.yaml", "epochs: 5", "epochs: 5, drop_remainder: true"),
+        ("one.yaml", "epochs: 5", "epochs: 5, data_order: fixed"),
+        ("one.yaml", "epochs: 5", "epochs: 5, lanes: 2"),
+        ("one.yaml", "epochs: 5", "epochs: 5, record: [gradient_noise]"),
+        ("one.yaml", "epochs: 5", "epochs: 5, record: [weights]"),
+        ("one.yaml", "epochs: 5", "epochs: 5, target: test_loss <= 1, end_at_target: true"),
+        ("one.yaml", "class: SGD,", "class: SGD, momentum: 0.9,"),
+        ("one.yaml", "constant: {}", "constant: {class: CosineDecay, decay_steps: 100 %}"),
+        ("one.yaml", "constant: {}", "constant: {warmup: 1 epoch}"),
+        ("problems/linear.py", "common.one", "common.one + 1"),
+        ("problems/common.py", "one = 1", "one = 2"),
+    ],
+)
+def test_what_makes_it_another_run(folder, file, old, new):
+    before = digest(folder)
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+    assert digest(folder) != before
+
+
+def test_each_axis_the_device_and_the_data_tell_runs_apart(folder):
+    others = [
+        digest(folder, RUN._replace(learning_rate=0.2)),
+        digest(folder, RUN._replace(seed=2)),
+        digest(folder, RUN._replace(schedule="falling")),
+        digest(folder, RUN._replace(batch_size=3)),
+        digest(folder, device="gpu"),
+        digest(folder, check={**CHECK, "data": "e"}),
+        digest(folder, check={**CHECK, "model": "n"}),
+    ]
+    assert len({digest(folder), *others}) == 8
+
+
+def test_what_is_searched_is_among_the_arguments_and_told_from_what_is_fixed(folder):
+    fixed = digest(folder, RUN._replace(optimizer="sgd"))
+    (folder / "one.yaml").write_text(
+        EXPERIMENT.replace("learning_rates: [0.1]", "search: {trials: 1, learning_rate: [0.1], momentum: [0.5, 0.9]}")
+    )
+    run = RUN._replace(hyperparameters=(("momentum", 0.9),))
+    known = identity.identity(load(folder / "one.yaml"), run, CHECK, "cpu")["optimizer"]
+    assert known == {"class": "SGD", "arguments": {"momentum": 0.9}, "source": None, "searched": ["momentum"]}
+    others = {digest(folder, run), digest(folder, RUN._replace(hyperparameters=(("momentum", 0.5),)))}
+    (folder / "one.yaml").write_text(EXPERIMENT.replace("class: SGD,", "class: SGD, momentum: 0.9,"))
+    assert len({fixed, digest(folder), *others}) == 4
+
+
+def test_what_has_neither_warmup_nor_search_has_the_identity_it_always_had(folder):
+    known = identity.identity(load(folder / "one.yaml"), RUN._replace(schedule="falling"), CHECK, "cpu")
+    assert known["optimizer"] == {"class": "SGD", "arguments": {}, "source": None}
+    arguments = {"decay_rate": 0.5, "decay_steps": 1}
+    assert known["schedule"] == {"class": "ExponentialDecay", "arguments": arguments, "source": None}
+
+
+def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("elsewhere") / "copy"
+    folder.rename(other)
+    script = (
+        "import json; from pathlib import Path; from thalweg.grid import identity\n"
+        "from thalweg.experiment.schema import load; from thalweg.grid import Run\n"
+        f"run, check = Run(*{tuple(RUN)!r}), json.loads({json.dumps(json.dumps(CHECK))})\n"
+        f"print(identity.digest(identity.identity(load(Path({str(other / 'one.yaml')!r})), run, check, 'cpu')))"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout.strip()
+        for seed in "01"
+    }
+    assert digests == {digest(other)}
+
+
+def test_the_digest_is_sha_256_of_canonical_json():
+    assert identity.digest({"b": 1, "a": [0.1]}) == identity.digest({"a": [0.1], "b": 1})
+    assert identity.digest([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
