@@ -95,7 +95,7 @@ def test_nothing_is_touched_while_another_launch_works_on_the_results(results):
     (results / "checked.json").write_bytes(b"half of some")
     with FileLock(results / "launch.lock"):
         script = (
-            "from pathlib import Path; from thalweg import launch\n"
+            "from pathlib import Path; from thalweg.workflow import launch\n"
             f"print(launch.set_aside_damaged(Path({str(results)!r})))"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -89,7 +89,7 @@ def test_whatever_is_written_comes_back_and_whatever_is_damaged_is_found(tmp_pat
 def test_what_cannot_be_written_ends_the_process_and_says_why(tmp_path):
     """Where a file may be no larger than a quota; a full disk is the same with other words."""
     script = (
-        "import resource; from pathlib import Path; from thalweg import store\n"
+        "import resource; from pathlib import Path; from thalweg.results import store\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         f"store.write_whole(Path({str(tmp_path)!r}) / 'large', bytes(2000))"
     )
@@ -104,7 +104,7 @@ def test_what_cannot_be_written_ends_the_process_and_says_why(tmp_path):
 
 def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path):
     script = (
-        "import os, signal; from pathlib import Path; from thalweg import store\n"
+        "import os, signal; from pathlib import Path; from thalweg.results import store\n"
         f"target = Path({str(tmp_path)!r}) / 'whole'\n"
         "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "store.write_whole(target, b'x' * 10_000_000)"
