@@ -50,7 +50,7 @@ def write_report(made, drawings) -> Path:
         for (name, problem), drawing in drawings.items():
             write(name, problem, drawing, folder / "figures")
     for pages in ("cells", "pages"):
-        command = [sys.executable, "-m", f"thalweg.reporting.{pages}", "--experiment", file]
+        command = [sys.executable, "-m", f"thalweg.reporting.html.{pages}", "--experiment", file]
         subprocess.run([*command, "--results", results, "--output", folder], check=True)
     overview.write(results.parent)
     return folder

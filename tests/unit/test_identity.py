@@ -133,7 +133,7 @@ def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path
     other = tmp_path_factory.mktemp("elsewhere") / "copy"
     folder.rename(other)
     script = (
-        "import json; from pathlib import Path; from thalweg.grid import identity\n"
+        "import json; from pathlib import Path; from thalweg import identity\n"
         "from thalweg.experiment.schema import load; from thalweg.grid import Run\n"
         f"run, check = Run(*{tuple(RUN)!r}), json.loads({json.dumps(json.dumps(CHECK))})\n"
         f"print(identity.digest(identity.identity(load(Path({str(other / 'one.yaml')!r})), run, check, 'cpu')))"

@@ -88,7 +88,7 @@ def test_nothing_in_it_was_measured_by_a_clock_or_names_a_place(small_made, publ
 
 def test_another_process_with_another_hash_seed_writes_the_same(small_made, published):
     script = (
-        "import sys; from pathlib import Path; import pandas as pd; from thalweg.analysis import certificate\n"
+        "import sys; from pathlib import Path; import pandas as pd; from thalweg.certificate import comparison\n"
         "from thalweg.experiment.schema import load\n"
         "folder = Path(sys.argv[2])\n"
         "made = (pd.read_parquet(folder / 'tables' / f'{name}.parquet') for name in ('runs', 'provenance'))\n"

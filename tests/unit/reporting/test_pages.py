@@ -192,7 +192,7 @@ def test_the_same_bytes_in_another_process(small, report, tmp_path):
     shutil.copytree(report / "figures", copy / "figures")
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     for module in ("cells", "pages"):
-        command = [sys.executable, "-m", f"thalweg.reporting.{module}", "--experiment", file, "--results", results]
+        command = [sys.executable, "-m", f"thalweg.reporting.html.{module}", "--experiment", file, "--results", results]
         subprocess.run([*command, "--output", copy], check=True, env=elsewhere)
     written = {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()}
     assert written == {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
