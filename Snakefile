@@ -12,7 +12,8 @@ from pathlib import Path
 from thalweg.workflow import launch
 from thalweg.certificate import published as certificate
 from thalweg.experiment.schema import ExperimentError, find, load, with_claims
-from thalweg.identity import digest, job_digest
+from thalweg.identity import job_digest
+from thalweg.hashing import digest
 from thalweg.results.progress import Job
 from thalweg.reporting.html import overview
 

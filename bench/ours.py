@@ -80,7 +80,8 @@ def instantiate(setting: Setting, problem: Any) -> Any:
 
 def compiled(setting: Setting, problem: Any, instance: Any, evaluation_points: int | None = None) -> Compiled:
     from thalweg.experiment.schema import load
-    from thalweg.grid import Horizon, evaluation_steps, schedule_arguments
+    from thalweg.grid import evaluation_steps, schedule_arguments
+    from thalweg.horizon import Horizon
     from thalweg.training import schedules
     from thalweg.training.engine import program, records, seeds
 

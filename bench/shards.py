@@ -16,7 +16,8 @@ import pandas as pd
 from thalweg.analysis.choose import choose, rates
 from thalweg.analysis.histories import counting_lost, with_outcomes
 from thalweg.experiment.schema import Experiment, ProblemGrid, load
-from thalweg.grid import Horizon, Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
+from thalweg.grid import Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
+from thalweg.horizon import Horizon
 
 EXAMPLES = {"linear": 6, "sine": 100, "sine_wide": 400, "digits_cnn": 1078, "digits_mlp": 1078}
 CLASSIFIERS = ("digits_cnn", "digits_mlp")

@@ -3,11 +3,11 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from thalweg.experiment.schema import Experiment, Optimizer, Schedule, parse_length
 from thalweg.experiment.search_space import draw
+from thalweg.horizon import Horizon
 
 
 class Cell(NamedTuple):
@@ -48,34 +48,6 @@ class Run(NamedTuple):
     def row(self) -> dict[str, Any]:
         """The run as a row of a table, its hyperparameters as JSON."""
         return {**self._asdict(), "hyperparameters": json.dumps(dict(self.hyperparameters))}
-
-
-@dataclass(frozen=True)
-class Horizon:
-    """How long a run is. `examples` is the size of the training split; the last batch of an epoch may be partial, or
-    is dropped then."""
-
-    examples: int
-    batch_size: int
-    epochs: int
-    drop_remainder: bool = False
-
-    @property
-    def remainder(self) -> int:
-        """The size of the partial batch that ends an epoch, 0 where there is none."""
-        return 0 if self.drop_remainder else self.examples % self.batch_size
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.examples // self.batch_size + (self.remainder > 0)
-
-    @property
-    def examples_per_epoch(self) -> int:
-        return self.examples // self.batch_size * self.batch_size + self.remainder
-
-    @property
-    def steps(self) -> int:
-        return self.epochs * self.steps_per_epoch
 
 
 def cells(experiment: Experiment, problem: str, optimizer: str) -> Iterator[Cell]:

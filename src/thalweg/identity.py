@@ -7,13 +7,14 @@ import ast
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from thalweg.experiment.schema import Experiment, Optimizer, Schedule
-from thalweg.grid import Horizon, Run, evaluation_steps, optimizer_arguments, schedule_arguments, warmup_steps
+from thalweg.grid import Run, evaluation_steps, optimizer_arguments, schedule_arguments, warmup_steps
+from thalweg.hashing import digest
+from thalweg.horizon import Horizon
 from thalweg.paths import SOURCE
 
 COMPUTING_PACKAGES = ("tensorflow", "keras", "numpy")
@@ -35,12 +36,6 @@ COMPUTING_MODULES = (
     "engine/streamed",
 )
 """The modules of thalweg.training that compute. How jobs, stores and devices are handled changes no bits."""
-
-
-def digest(value: Any) -> str:
-    """SHA-256, in hexadecimal, of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: str) -> dict[str, Any]:

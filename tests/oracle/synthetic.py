@@ -17,7 +17,8 @@ import pandas as pd
 from thalweg.analysis.choose import choose, rates
 from thalweg.analysis.histories import counting_lost, with_outcomes
 from thalweg.experiment.schema import Experiment, ProblemGrid, load
-from thalweg.grid import Horizon, Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
+from thalweg.grid import Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
+from thalweg.horizon import Horizon
 from thalweg.results.store import surface_file, timings_file
 
 EXAMPLES = {"linear": 6, "sine": 100, "digits_cnn": 1078}

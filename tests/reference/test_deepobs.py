@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from thalweg.grid import Horizon, evaluation_steps
+from thalweg.grid import evaluation_steps
+from thalweg.horizon import Horizon
 from thalweg.training.engine import program, records, seeds, steps
 from thalweg.training.problem import Problem, Split
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thalweg.grid import Horizon
+from thalweg.horizon import Horizon
 from thalweg.training import problem as problems
 from thalweg.training.engine import program, records, seeds, steps
 

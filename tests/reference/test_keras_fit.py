@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from batch_losses import BatchLosses
 
-from thalweg.grid import Horizon
+from thalweg.horizon import Horizon
 from thalweg.training import problem as problems
 from thalweg.training import schedules
-from thalweg.training.engine import program, seeds, steps
+from thalweg.training.engine import optimizers, program, seeds, steps
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SEED = 3
@@ -69,22 +69,100 @@ def keras_rate(class_name, arguments, peak):
     return cls(initial_learning_rate=peak, **arguments)
 
 
+def raise_the_rate(monkeypatch):
+    """Every learning rate is too high by a share of 1e-4."""
+    applied = schedules.applied
+    monkeypatch.setattr(schedules, "applied", lambda *arguments: applied(*arguments) * np.float32(1.0001))
+
+
+def forget_bias_correction(monkeypatch):
+    """The tenth step is taken as if it were the millionth, where Adam corrects no bias."""
+    step = optimizers.step
+
+    def mistaken(optimizer, gradients, rate, variables, values, state_values, *others):
+        count = next(k for k, one in enumerate(optimizers.state(optimizer)) if one is optimizer.iterations)
+        true = state_values[count]
+        pretended = tf.where(true == 9, tf.cast(10**6, true.dtype), true)
+        changed = [*state_values[:count], pretended, *state_values[count + 1 :]]
+        values, after = step(optimizer, gradients, rate, variables, values, changed, *others)
+        return values, [*after[:count], true + 1, *after[count + 1 :]]
+
+    monkeypatch.setattr(optimizers, "step", mistaken)
+
+
+def swap_two_examples(monkeypatch):
+    """One example of the second batch and one of the third change places, in our program alone."""
+    compile_program = program.compile_program
+
+    def compile_with_swap(*arguments):
+        run = compile_program(*arguments)
+
+        def train(state, order, rates):
+            swapped = order.copy()
+            swapped[[40, 70]] = order[[70, 40]]
+            return run(state, swapped, rates)
+
+        return train
+
+    monkeypatch.setattr(program, "compile_program", compile_with_swap)
+
+
+def weigh_the_partial_batch_as_a_full_one(monkeypatch):
+    """The sum of a partial batch's losses is divided by the size of a full batch."""
+    forward = steps.forward
+
+    def mistaken(model, loss, state, batch, training):
+        value, predictions, non_trainable = forward(model, loss, state, batch, training)
+        size = batch.y.shape[0]
+        return (value * size / 32 if training and size < 32 else value), predictions, non_trainable
+
+    monkeypatch.setattr(steps, "forward", mistaken)
+
+
+MISTAKES = {
+    "a rate too high by 1e-4": raise_the_rate,
+    "no bias correction at one step": forget_bias_correction,
+    "two examples swapped": swap_two_examples,
+    "a partial batch weighted as a full one": weigh_the_partial_batch_as_a_full_one,
+}
+
 CASES = [(name, optimizer, schedule) for name in BATCHES for optimizer in RATES for schedule in SCHEDULES]
 
 
 @pytest.mark.parametrize("name, optimizer, schedule", CASES)
 def test_each_step_is_keras_s_own(name, optimizer, schedule):
-    assert_each_step_is_keras_s_own(name, optimizer, schedule, xla=False, loss_bound=1e-6, weight_bound=1e-6)
+    assert_each_step_is_keras_s_own(name, optimizer, schedule, xla=False)
 
 
 @pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize("name, optimizer, schedule", CASES)
 def test_each_step_is_keras_s_own_with_xla(name, optimizer, schedule):
-    """Keras is compiled without XLA. Losses are recorded in single precision, weights are kept in double."""
-    assert_each_step_is_keras_s_own(name, optimizer, schedule, xla=True, loss_bound=2e-7, weight_bound=1e-9)
+    assert_each_step_is_keras_s_own(name, optimizer, schedule, xla=True)
 
 
-def assert_each_step_is_keras_s_own(name, optimizer, schedule, xla, loss_bound, weight_bound):
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_noticed(monkeypatch, mistake):
+    MISTAKES[mistake](monkeypatch)
+    with pytest.raises(AssertionError, match=r"at step|weights"):
+        assert_each_step_is_keras_s_own("sine", "Adam", "constant", xla=False)
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_noticed_with_xla(monkeypatch, mistake):
+    MISTAKES[mistake](monkeypatch)
+    with pytest.raises(AssertionError, match=r"at step|weights"):
+        assert_each_step_is_keras_s_own("sine", "Adam", "constant", xla=True)
+
+
+BOUNDS = {False: (1e-6, 1e-6), True: (2e-7, 1e-9)}
+"""The largest relative differences of a step's loss and of a weight, without XLA and with it: losses are recorded in
+single precision, and with XLA weights are kept in double."""
+
+
+def assert_each_step_is_keras_s_own(name, optimizer, schedule, xla):
+    """Train in our program, compiled by XLA or not, and by Keras's `fit` without XLA, and compare."""
+    loss_bound, weight_bound = BOUNDS[xla]
     problem = load_small(name)
     batch_size, epochs = BATCHES[name]
     horizon = Horizon(len(problem.train.x), batch_size, epochs)
@@ -105,4 +183,4 @@ def assert_each_step_is_keras_s_own(name, optimizer, schedule, xla, loss_bound, 
     assert difference.max() <= loss_bound, f"{difference.max()} at step {difference.argmax()}"
     for mine, theirs in zip(ours.state.trainable, weights, strict=True):
         assert mine.dtype == theirs.dtype
-        assert np.abs(mine - theirs).max() <= weight_bound * np.abs(theirs).max()
+        assert np.abs(mine - theirs).max() <= weight_bound * np.abs(theirs).max(), "the weights differ"

@@ -9,7 +9,7 @@ import pytest
 from batch_losses import BatchLosses
 from keras import layers, losses, metrics
 
-from thalweg.grid import Horizon
+from thalweg.horizon import Horizon
 from thalweg.training.engine import program, records, seeds, steps
 from thalweg.training.problem import Problem, Split
 

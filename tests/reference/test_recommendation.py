@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from thalweg.experiment.schema import load
-from thalweg.grid import Horizon, schedule_arguments, warmup_steps
+from thalweg.grid import schedule_arguments, warmup_steps
+from thalweg.horizon import Horizon
 from thalweg.reporting.html import recommendation
 from thalweg.training import schedules
 from thalweg.training.engine import optimizers

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from keras import layers, metrics
 
-from thalweg.experiment.schema import Target
-from thalweg.grid import Horizon
+from thalweg.experiment.target import Target
+from thalweg.horizon import Horizon
 from thalweg.training import problem as problems
 from thalweg.training.engine import evaluation, program, records, seeds, steps
 from thalweg.training.problem import Problem, Split

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import layers, metrics
 
-from thalweg.experiment.schema import Target
-from thalweg.grid import Horizon
+from thalweg.experiment.target import Target
+from thalweg.horizon import Horizon
 from thalweg.training.engine import program, records, seeds, steps, streamed
 from thalweg.training.problem import Problem, Source, Split
 

@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from thalweg import grid
 from thalweg.experiment import search_space
 from thalweg.experiment.schema import NAME, Experiment, lattice
-from thalweg.identity import digest, identity
+from thalweg.hashing import digest
+from thalweg.horizon import Horizon
+from thalweg.identity import identity
 from thalweg.results import store
 
 ROOT = Path(__file__).parents[2]
@@ -229,7 +231,7 @@ def test_evaluation_points_are_few_and_reach_from_start_to_end(steps, points):
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(1, 100), st.booleans())
 def test_a_horizon_counts_what_going_through_the_batches_counts(examples, batch_size, epochs, drop):
     batch_size = min(batch_size, examples)
-    horizon = grid.Horizon(examples, batch_size, epochs, drop)
+    horizon = Horizon(examples, batch_size, epochs, drop)
     sizes = [min(batch_size, examples - start) for start in range(0, examples, batch_size)] if examples < 10**4 else []
     kept = [size for size in sizes if size == batch_size or not drop]
     if sizes:

@@ -10,6 +10,7 @@ import pytest
 from thalweg import identity
 from thalweg.experiment.schema import load
 from thalweg.grid import Run
+from thalweg.hashing import digest
 
 EXPERIMENT = """\
 title: An experiment
@@ -35,10 +36,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def digest(folder, run=RUN, check=CHECK, device="cpu"):
+def run_digest(folder, run=RUN, check=CHECK, device="cpu"):
     identity.source_digest.cache_clear()
     identity._code_digest.cache_clear()
-    return identity.digest(identity.identity(load(folder / "one.yaml"), run, check, device))
+    return digest(identity.identity(load(folder / "one.yaml"), run, check, device))
 
 
 @pytest.mark.parametrize(
@@ -60,11 +61,11 @@ def digest(folder, run=RUN, check=CHECK, device="cpu"):
     ],
 )
 def test_what_leaves_it_the_same(folder, file, old, new):
-    before = digest(folder)
+    before = run_digest(folder)
     text = (folder / file).read_text()
     assert old in text
     (folder / file).write_text(text.replace(old, new))
-    assert digest(folder) == before
+    assert run_digest(folder) == before
 
 
 @pytest.mark.parametrize(
@@ -89,37 +90,37 @@ def test_what_leaves_it_the_same(folder, file, old, new):
     ],
 )
 def test_what_makes_it_another_run(folder, file, old, new):
-    before = digest(folder)
+    before = run_digest(folder)
     text = (folder / file).read_text()
     assert old in text
     (folder / file).write_text(text.replace(old, new))
-    assert digest(folder) != before
+    assert run_digest(folder) != before
 
 
 def test_each_axis_the_device_and_the_data_tell_runs_apart(folder):
     others = [
-        digest(folder, RUN._replace(learning_rate=0.2)),
-        digest(folder, RUN._replace(seed=2)),
-        digest(folder, RUN._replace(schedule="falling")),
-        digest(folder, RUN._replace(batch_size=3)),
-        digest(folder, device="gpu"),
-        digest(folder, check={**CHECK, "data": "e"}),
-        digest(folder, check={**CHECK, "model": "n"}),
+        run_digest(folder, RUN._replace(learning_rate=0.2)),
+        run_digest(folder, RUN._replace(seed=2)),
+        run_digest(folder, RUN._replace(schedule="falling")),
+        run_digest(folder, RUN._replace(batch_size=3)),
+        run_digest(folder, device="gpu"),
+        run_digest(folder, check={**CHECK, "data": "e"}),
+        run_digest(folder, check={**CHECK, "model": "n"}),
     ]
-    assert len({digest(folder), *others}) == 8
+    assert len({run_digest(folder), *others}) == 8
 
 
 def test_what_is_searched_is_among_the_arguments_and_told_from_what_is_fixed(folder):
-    fixed = digest(folder, RUN._replace(optimizer="sgd"))
+    fixed = run_digest(folder, RUN._replace(optimizer="sgd"))
     (folder / "one.yaml").write_text(
         EXPERIMENT.replace("learning_rates: [0.1]", "search: {trials: 1, learning_rate: [0.1], momentum: [0.5, 0.9]}")
     )
     run = RUN._replace(hyperparameters=(("momentum", 0.9),))
     known = identity.identity(load(folder / "one.yaml"), run, CHECK, "cpu")["optimizer"]
     assert known == {"class": "SGD", "arguments": {"momentum": 0.9}, "source": None, "searched": ["momentum"]}
-    others = {digest(folder, run), digest(folder, RUN._replace(hyperparameters=(("momentum", 0.5),)))}
+    others = {run_digest(folder, run), run_digest(folder, RUN._replace(hyperparameters=(("momentum", 0.5),)))}
     (folder / "one.yaml").write_text(EXPERIMENT.replace("class: SGD,", "class: SGD, momentum: 0.9,"))
-    assert len({fixed, digest(folder), *others}) == 4
+    assert len({fixed, run_digest(folder), *others}) == 4
 
 
 def test_what_has_neither_warmup_nor_search_has_the_identity_it_always_had(folder):
@@ -133,10 +134,10 @@ def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path
     other = tmp_path_factory.mktemp("elsewhere") / "copy"
     folder.rename(other)
     script = (
-        "import json; from pathlib import Path; from thalweg import identity\n"
+        "import json; from pathlib import Path; from thalweg import identity; from thalweg.hashing import digest\n"
         "from thalweg.experiment.schema import load; from thalweg.grid import Run\n"
         f"run, check = Run(*{tuple(RUN)!r}), json.loads({json.dumps(json.dumps(CHECK))})\n"
-        f"print(identity.digest(identity.identity(load(Path({str(other / 'one.yaml')!r})), run, check, 'cpu')))"
+        f"print(digest(identity.identity(load(Path({str(other / 'one.yaml')!r})), run, check, 'cpu')))"
     )
     digests = {
         subprocess.run(
@@ -148,9 +149,9 @@ def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path
         ).stdout.strip()
         for seed in "01"
     }
-    assert digests == {digest(other)}
+    assert digests == {run_digest(other)}
 
 
 def test_the_digest_is_sha_256_of_canonical_json():
-    assert identity.digest({"b": 1, "a": [0.1]}) == identity.digest({"a": [0.1], "b": 1})
-    assert identity.digest([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+    assert digest({"b": 1, "a": [0.1]}) == digest({"a": [0.1], "b": 1})
+    assert digest([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"

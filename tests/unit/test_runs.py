@@ -6,19 +6,20 @@ import pytest
 
 from thalweg import grid
 from thalweg.experiment.schema import Optimizer, Schedule, load
+from thalweg.horizon import Horizon
 
 ARTICLE = load(Path(__file__).parents[2] / "experiments/article.yaml")
 
 
 def test_an_epoch_ends_with_its_partial_batch():
     """The article's third snippet: 100 points in batches of 32 are 4 steps an epoch, and 2,000 in 500 epochs."""
-    horizon = grid.Horizon(examples=100, batch_size=32, epochs=500)
+    horizon = Horizon(examples=100, batch_size=32, epochs=500)
     assert horizon.steps_per_epoch == 4
     assert horizon.steps == 2000
 
 
 def test_lengths_become_steps():
-    horizon = grid.Horizon(examples=100, batch_size=32, epochs=500)
+    horizon = Horizon(examples=100, batch_size=32, epochs=500)
     staircase = ARTICLE.schedules["staircase"]
     assert grid.schedule_arguments(staircase, horizon)["decay_steps"] == 100, "as the third snippet has it"
     mixed = Schedule.model_validate({"class": "CosineDecay", "warmup_steps": "10 %", "decay_steps": "1800 steps"})
@@ -39,7 +40,7 @@ def test_lengths_become_steps():
     ],
 )
 def test_lengths_in_lists_and_of_a_warmup_become_steps_of_the_whole_horizon(written, arguments, warmup):
-    horizon = grid.Horizon(examples=100, batch_size=32, epochs=500)
+    horizon = Horizon(examples=100, batch_size=32, epochs=500)
     schedule = Schedule.model_validate(
         {"class": "PiecewiseConstantDecay" if "boundaries" in written else "ExponentialDecay", **written}
     )
@@ -48,7 +49,7 @@ def test_lengths_in_lists_and_of_a_warmup_become_steps_of_the_whole_horizon(writ
 
 
 def test_a_user_s_own_schedule_may_take_texts():
-    horizon = grid.Horizon(examples=100, batch_size=32, epochs=500)
+    horizon = Horizon(examples=100, batch_size=32, epochs=500)
     mine = Schedule.model_validate({"class": "mine:Mine", "shape": "cosine", "cycles": ["2 epochs", "rest"]})
     assert grid.schedule_arguments(mine, horizon) == {"shape": "cosine", "cycles": [8, "rest"]}
 

@@ -20,7 +20,8 @@ from thalweg.certificate import published as published_file
 from thalweg.certificate.published import Certificate, Setting
 from thalweg.experiment.schema import Experiment
 from thalweg.grid import Cell, Run, Trial, declared, trials
-from thalweg.identity import COMPUTING_PACKAGES, digest, identity
+from thalweg.hashing import digest
+from thalweg.identity import COMPUTING_PACKAGES, identity
 from thalweg.results.store import check_file
 
 SOFTWARE = ("program", *COMPUTING_PACKAGES)

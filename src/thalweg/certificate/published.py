@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 from thalweg.certificate.published_schema import read as read_published
 from thalweg.experiment.schema import Experiment, ExperimentError
 from thalweg.grid import Cell, Run, Trial, trials
-from thalweg.identity import class_source, computing, digest, source_digest
+from thalweg.hashing import digest
+from thalweg.identity import class_source, computing, source_digest
 
 Certificate = dict[str, Any]
 """The content of a published file."""

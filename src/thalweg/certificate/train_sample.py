@@ -17,7 +17,7 @@ from thalweg.certificate import published as published_file
 from thalweg.certificate.retrain import train as train_runs
 from thalweg.experiment.schema import Experiment, load
 from thalweg.grid import Run
-from thalweg.identity import digest
+from thalweg.hashing import digest
 from thalweg.results import store
 from thalweg.results.progress import Progress, Teller, duration
 from thalweg.training.engine import settings

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 
 from thalweg.experiment import search_space, yaml_file
 from thalweg.experiment.claims import TUNED, Claim, Level, Of
+from thalweg.experiment.target import Target, read_target
 
 FIRST_EVALUATION_SEED = 1001
 """A count of evaluation seeds starts here, so that adding tuning seeds (from 1) never moves or meets them."""
@@ -129,29 +130,6 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Target(NamedTuple):
-    """What a run is to reach: a value at most, or at least, so much in a `column` of its history."""
-
-    column: str
-    at_least: bool
-    value: float
-
-
-_TARGET = re.compile(r"\s*((?:train|validation|test)_[a-z]\w*)\s*(<=|>=)\s*(\S+)\s*")
-
-
-def _read_target(value: Any) -> Any:
-    """A target such as `validation_accuracy >= 0.97`."""
-    match = _TARGET.fullmatch(value) if isinstance(value, str) else None
-    try:
-        number = float(match[3]) if match else math.nan
-    except ValueError:
-        number = math.nan
-    if value is not None and not (match and math.isfinite(number)):
-        raise ValueError(f"{value!r} is no target; write a metric on a split, as in validation_loss <= 0.01")
-    return Target(match[1], match[2] == ">=", number) if match else None
-
-
 _UNITS = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -173,7 +151,7 @@ class ProblemGrid(_Section):
     evaluation_points: Annotated[int, Field(strict=True, ge=2, le=10_000)] = 40
     shared_examples: Switch = False
     record: Annotated[tuple[Literal["gradient_noise", "weights"], ...], AfterValidator(_unique)] = ()
-    target: Annotated[Target | None, BeforeValidator(_read_target)] = None
+    target: Annotated[Target | None, BeforeValidator(read_target)] = None
     end_at_target: Switch = False
     time_limit: Annotated[float | None, BeforeValidator(_read_duration)] = None
     device: Literal["auto", "cpu", "gpu"] = "cpu"

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from thalweg.identity import digest
+from thalweg.hashing import digest
 
 Metric = Any
 """A keras.metrics.Metric, a name of one, or a function of targets and predictions that gives a value an example."""

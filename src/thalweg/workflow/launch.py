@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from thalweg.experiment.schema import Experiment, ExperimentError, in_one_message, nearest
 from thalweg.grid import Cell
-from thalweg.identity import class_source, computing, digest, source_digest
+from thalweg.hashing import digest
+from thalweg.identity import class_source, computing, source_digest
 from thalweg.results import digests, locks, progress, provenance
 
 

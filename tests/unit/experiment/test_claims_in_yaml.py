@@ -8,7 +8,8 @@ import pytest
 from thalweg.experiment.claims import Comparison, Effect, Measure, Range, read_measure
 from thalweg.experiment.schema import ExperimentError, load, with_claims
 from thalweg.grid import Run
-from thalweg.identity import COMPUTING_MODULES, _local_imports, digest, identity
+from thalweg.hashing import digest
+from thalweg.identity import COMPUTING_MODULES, _local_imports, identity
 from thalweg.workflow import launch
 
 ROOT = Path(__file__).parents[3]

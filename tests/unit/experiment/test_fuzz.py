@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from thalweg.experiment.schema import ExperimentError, Schedule, load
-from thalweg.grid import Horizon, declared, schedule_arguments, warmup_steps
-from thalweg.identity import digest
+from thalweg.grid import declared, schedule_arguments, warmup_steps
+from thalweg.hashing import digest
+from thalweg.horizon import Horizon
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = [(ROOT / f"experiments/{name}.yaml").read_text() for name in ("smoke", "article")]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from thalweg.experiment.schema import load
-from thalweg.grid import Horizon, Run
+from thalweg.grid import Run
+from thalweg.horizon import Horizon
 from thalweg.training.jobs import interleaved_timing, timing, trainer
 from thalweg.training.problem import Problem, Split
 

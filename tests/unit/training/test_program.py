@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from thalweg.experiment.schema import load
-from thalweg.grid import Horizon, Run
+from thalweg.grid import Run
+from thalweg.horizon import Horizon
 from thalweg.training.engine import program, records, seeds, steps
 from thalweg.training.jobs import trainer
 from thalweg.training.problem import Problem, Split

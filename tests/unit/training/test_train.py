@@ -2,7 +2,7 @@
 
 import pytest
 
-from thalweg.identity import digest
+from thalweg.hashing import digest
 from thalweg.results import store
 from thalweg.training.jobs import train
 

@@ -17,7 +17,8 @@ from scipy import special
 from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL, TRIAL
 from thalweg.analysis.statistics import intervals
-from thalweg.experiment.schema import Experiment, Target
+from thalweg.experiment.schema import Experiment
+from thalweg.experiment.target import Target
 
 SHARES = (0.75, 0.5, 0.25)
 """The shares of a problem's evaluation runs that come to each of its generated targets: an easy one first."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from thalweg import templates
 from thalweg.experiment.schema import Experiment, Schedule
-from thalweg.grid import Horizon, Trial, optimizer_arguments, schedule_arguments, warmup_steps
+from thalweg.grid import Trial, optimizer_arguments, schedule_arguments, warmup_steps
+from thalweg.horizon import Horizon
 
 OURS = ("LinearDecay", "Trapezoidal", "OneCycle")
 """The schedules that are Thalweg's; every other one without a module is Keras's."""

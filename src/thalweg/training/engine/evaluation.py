@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.trainers.compile_utils import get_metric
 
-from thalweg.grid import Horizon
+from thalweg.horizon import Horizon
 from thalweg.training.engine import optimizers, steps
 from thalweg.training.engine.steps import Instance, State, Tensors
 from thalweg.training.problem import EVALUATION_BATCH, Problem, Split

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from thalweg.experiment.schema import Target
-from thalweg.grid import Horizon
+from thalweg.experiment.target import Target
+from thalweg.horizon import Horizon
 from thalweg.training.engine import records, steps
 from thalweg.training.engine.evaluation import evaluate_of
 from thalweg.training.engine.records import DIVERGED, GOING, REACHED

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from thalweg.experiment.schema import Target
-from thalweg.grid import Horizon
+from thalweg.experiment.target import Target
+from thalweg.horizon import Horizon
 from thalweg.training.engine import records, steps
 from thalweg.training.engine.loop import Carried, loop_of
 from thalweg.training.engine.records import GOING

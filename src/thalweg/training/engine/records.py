@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.experiment.schema import Target
+from thalweg.experiment.target import Target
 from thalweg.training.engine.steps import State
 from thalweg.training.problem import Problem
 

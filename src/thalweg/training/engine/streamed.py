@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from thalweg.experiment.schema import Target
-from thalweg.grid import Horizon
+from thalweg.experiment.target import Target
+from thalweg.horizon import Horizon
 from thalweg.training.engine import evaluation, optimizers, records, seeds, steps
 from thalweg.training.engine.program import Program
 from thalweg.training.engine.records import DIVERGED, GOING, REACHED, Trajectory

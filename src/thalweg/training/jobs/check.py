@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from thalweg.experiment.schema import Experiment, Schedule, in_one_message, load, nearest, plain, unknown_metrics
-from thalweg.grid import Horizon, schedule_arguments, trials, warmup_steps
+from thalweg.grid import schedule_arguments, trials, warmup_steps
+from thalweg.horizon import Horizon
 from thalweg.results import store
 from thalweg.training.engine import settings
 from thalweg.training.jobs import devices

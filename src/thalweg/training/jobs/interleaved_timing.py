@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thalweg.experiment.schema import Experiment
-from thalweg.grid import Horizon, Run
+from thalweg.grid import Run
+from thalweg.horizon import Horizon
 from thalweg.training.engine import records, steps
 from thalweg.training.jobs import trainer
 from thalweg.training.problem import Problem

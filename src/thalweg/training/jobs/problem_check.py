@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from thalweg.experiment.schema import Experiment, ProblemGrid, nearest, plain
-from thalweg.grid import Horizon
-from thalweg.identity import digest
+from thalweg.hashing import digest
+from thalweg.horizon import Horizon
 from thalweg.training import problem as problems
 from thalweg.training.engine import evaluation, records, steps
 from thalweg.training.engine.loop import each_lane

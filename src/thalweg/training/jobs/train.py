@@ -13,7 +13,8 @@ from filelock import Timeout
 
 from thalweg.experiment.schema import Experiment, load
 from thalweg.grid import Run, Trial, evaluation_runs, reproduction_runs, tuning_runs
-from thalweg.identity import digest, identity
+from thalweg.hashing import digest
+from thalweg.identity import identity
 from thalweg.results import locks, provenance, store
 from thalweg.results.progress import STAGES, Job, Reporter
 from thalweg.training.engine import settings

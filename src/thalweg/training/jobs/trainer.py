@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from thalweg.experiment.schema import Experiment, ProblemGrid
-from thalweg.grid import Horizon, Hyperparameters, Run
+from thalweg.grid import Hyperparameters, Run
+from thalweg.horizon import Horizon
 from thalweg.results import provenance, store
 from thalweg.results.progress import Teller
 from thalweg.training import problem as problems
