@@ -20,29 +20,20 @@ from thalweg.paths import SOURCE
 COMPUTING_PACKAGES = ("tensorflow", "keras", "numpy")
 """The packages whose versions can change a run's bits."""
 
-COMPUTING_MODULES = (
-    "engine/settings",
-    "problem",
-    "engine/seeds",
-    "schedules",
-    "engine/hyperparameters",
-    "engine/optimizers",
-    "engine/packing",
-    "engine/steps",
-    "engine/evaluation",
-    "engine/records",
-    "engine/loop",
-    "engine/program",
-    "engine/streamed",
-)
-"""The modules of thalweg.training that compute. How jobs, stores and devices are handled changes no bits."""
+WAYS_OF_TRAINING = {"in memory": "thalweg.training.engine.program", "streamed": "thalweg.training.engine.streamed"}
+"""The module by which a run is trained. A run's identity covers all of Thalweg that this module imports."""
 
 
 def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: str) -> dict[str, Any]:
-    """All that determines a run's bits, as JSON.
+    """Return all that determines a run's bits, as JSON.
 
-    `check` is what the check rule found out about the problem (its data's digest and size); `device` is the device
-    class after `auto` was resolved, so that falling back to a CPU is another run and never the same one.
+    What a run records is no part of it: recording changes no bit of the training.
+
+    Args:
+        experiment: the experiment that has the run.
+        run: the run.
+        check: what the check rule wrote about the run's problem.
+        device: the device class, cpu or gpu, after `auto` was resolved. A fall back to the CPU is another run.
     """
     grid, optimizer = experiment.problems[run.problem], experiment.optimizers[run.optimizer]
     schedule = experiment.schedules[run.schedule]
@@ -60,25 +51,32 @@ def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: st
         "drop_remainder": grid.drop_remainder,
         "data_order": grid.data_order,
         "evaluation_steps": evaluation_steps(horizon.steps, grid.evaluation_points),
-        "record": list(grid.record),
         "end_at": list(grid.target) if grid.target and grid.end_at_target else None,
         "device": device,
         "lanes": grid.lanes,
         "threads": grid.threads,
         "precision": grid.precision,
         "xla": grid.xla,
-        **computing(),
+        "versions": versions(),
+        "program": program_digest("in memory" if check["in_memory"] else "streamed"),
     }
 
 
 @cache
-def computing() -> dict[str, Any]:
-    """The part of every identity that lies in the software: versions, and the sources of what computes."""
-    training = SOURCE / "thalweg/training"
-    return {
-        "versions": {name: importlib.metadata.version(name) for name in COMPUTING_PACKAGES},
-        "program": digest([_code_digest(training / f"{name}.py") for name in COMPUTING_MODULES]),
-    }
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that can change a run's bits."""
+    return {name: importlib.metadata.version(name) for name in COMPUTING_PACKAGES}
+
+
+@cache
+def program_digest(way: str) -> str:
+    """Return the digest of the sources that a way of training imports."""
+    return job_digest(WAYS_OF_TRAINING[way])
+
+
+def software() -> dict[str, str]:
+    """Return the versions of the packages that compute, and as `program` one digest of all ways of training."""
+    return {**versions(), "program": digest([program_digest(way) for way in WAYS_OF_TRAINING])}
 
 
 def _configured(class_name: str | None, arguments: dict[str, Any], directory: Path) -> dict[str, Any]:

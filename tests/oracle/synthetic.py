@@ -19,7 +19,7 @@ from thalweg.analysis.histories import counting_lost, with_outcomes
 from thalweg.experiment.schema import Experiment, ProblemGrid, load
 from thalweg.grid import Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
 from thalweg.horizon import Horizon
-from thalweg.results.store import surface_file, timings_file
+from thalweg.results.layout import surface_file, timings_file
 
 EXAMPLES = {"linear": 6, "sine": 100, "digits_cnn": 1078}
 CLASSIFIERS = ("digits_cnn",)
@@ -444,6 +444,7 @@ def check_of(problem: str) -> dict[str, Any]:
         "description": f"What {problem} is <i>about</i>.\n\nA second paragraph & more.",
         "data": hashlib.sha256(problem.encode()).hexdigest(),
         "model": hashlib.sha256(f"{problem} model".encode()).hexdigest(),
+        "in_memory": True,
         "splits": {"train": split("train", examples), "validation": validation, "test": split("test", 2 * examples)},
         "shared": [
             {"splits": ["train", "validation"], "examples": examples}

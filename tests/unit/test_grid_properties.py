@@ -18,7 +18,7 @@ from thalweg.experiment.schema import NAME, Experiment, lattice
 from thalweg.hashing import digest
 from thalweg.horizon import Horizon
 from thalweg.identity import identity
-from thalweg.results import store
+from thalweg.results import layout
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,7 +154,7 @@ def test_digests_are_equal_where_the_canonical_text_is(one, other):
     assert digest(json.loads(json.dumps(one))) == digest(one)
 
 
-CHECK = {"data": "d", "model": "m", "splits": {"train": {"examples": 64}}}
+CHECK = {"data": "d", "model": "m", "in_memory": True, "splits": {"train": {"examples": 64}}}
 SGD = {"class": "SGD", "learning_rates": [0.1]}
 SMOKE = {
     "title": "x",
@@ -253,8 +253,8 @@ def test_no_name_that_is_read_leads_out_of_the_results(name):
     results = Path("/results")
     files = [
         experiment.problem_file(name).relative_to(experiment.directory / "problems"),
-        store.check_file(results, name).relative_to(results / "checks"),
-        store.chosen_file(results, name, name).relative_to(results / "chosen"),
-        store.shard_folder(results, "tuning", name, name).relative_to(results / "runs" / "tuning"),
+        layout.check_file(results, name).relative_to(results / "checks"),
+        layout.chosen_file(results, name, name).relative_to(results / "chosen"),
+        layout.shard_folder(results, "tuning", name, name).relative_to(results / "runs" / "tuning"),
     ]
     assert all(".." not in file.parts and len(file.parts) <= 2 for file in files)

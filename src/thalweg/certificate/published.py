@@ -1,46 +1,50 @@
-"""What an experiment publishes, so that others can see whether they get the same: what was run, and a sample of it.
+"""The file that an experiment publishes, so that others can see whether they get the same results.
 
-`experiments/<experiment>.published.json` lies beside the experiment file and is part of the repository. A reader has
-the code, that file, and nothing else. It holds
+`experiments/NAME.published.json` lies beside the experiment file and is part of the repository. A reader has the code,
+that file, and nothing else. The file holds
 
-- the `configuration` as far as it shapes runs, and the digests of the data and sources that it names, so that a change
-  is found before anything trains, and named by its place;
-- the `surroundings`: processors and versions, without which nobody could say why other bits came out; and the commits;
-- of every `cell` its headline numbers (the chosen trial, the interquartile mean of the final test loss and its 95 %
-  interval, which is their tolerance elsewhere), and of every `reproduction` the medians that the report prints;
-- of every run a short digest of its whole history and the one final number by which the headlines come about. So a
-  sample of runs can be compared to the bit, and all headline numbers be derived again from the file alone.
+- the `configuration` as far as it shapes runs, and digests of the data and sources that it names, so that a change is
+  found before anything trains, and is named by its path;
+- the `surroundings`, processors and versions, which may explain why other bits came out; and the commits;
+- for every cell its headline numbers (the chosen trial, the interquartile mean of the final test loss and its 95 %
+  interval, which is its tolerance on other processors), and for every reproduction the medians that the report prints;
+- for every run a short digest of its whole history, and the final number from which the headline numbers follow. So a
+  sample of runs can be compared to the bit, and all headline numbers can be derived from the file alone.
 
-A digest of eight hexadecimal digits names each run that came out otherwise (by chance equal in one of four billion),
-where one of a cell would leave open which; it is a check, and no signature. With numbers as short as they read back
-without loss, 6,462 runs take 190 kB. Nothing in it was measured by a clock.
+A digest of eight hexadecimal digits for each run tells which run came out otherwise, where one digest for a cell could
+not. Two histories have the same digits by chance once in four billion; the digits are a check, not a signature. Numbers
+are as short as they read back without loss, so 6,462 runs take 190 kB. A clock has no part in any of them.
 
-Trials and seeds are not repeated with each run: lists are in the order of the configuration's.
+Trials and seeds are not repeated with each run: lists are in the order of those in the configuration.
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from thalweg.certificate.published_schema import read as read_published
+from thalweg.certificate.differences import ABSENT, Difference, content_differences
+from thalweg.certificate.published_schema import parse
 from thalweg.experiment.schema import Experiment, ExperimentError
 from thalweg.grid import Cell, Run, Trial, trials
-from thalweg.hashing import digest
-from thalweg.identity import class_source, computing, source_digest
+from thalweg.identity import class_source, digest, source_digest
 
-Certificate = dict[str, Any]
+Published = dict[str, Any]
 """The content of a published file."""
 
-NO_PART = {"timing", "time_limit", "jobs_per_gpu", "shared_examples"}
-"""The keys of a problem's entry that change no run that finishes."""
+BITLESS_KEYS = {"timing", "time_limit", "jobs_per_gpu", "shared_examples"}
+"""The keys of a problem's entry that change no bit of a run that finishes."""
 
-ABSENT = "absent"
-"""Stands for a value where one of two contents has none."""
+
+class StagedRun(NamedTuple):
+    """A run with the stage that asks for it, and the name of the reproduction, which is empty if it is none."""
+
+    stage: str
+    reproduction: str
+    run: Run
 
 
 class Setting(NamedTuple):
-    """What is sampled: a cell's runs of one stage at one trial, with all their seeds; or a reproduction's."""
+    """The runs that are sampled together: those of all seeds, of one stage, cell and trial, or of a reproduction."""
 
     stage: str
     reproduction: str
@@ -49,22 +53,34 @@ class Setting(NamedTuple):
     seeds: tuple[int, ...]
 
     @property
-    def runs(self) -> list[Run]:
+    def path(self) -> str:
+        """The name by which a published file has its cell or reproduction."""
+        return self.reproduction or "/".join(map(str, self.cell))
+
+    @property
+    def runs(self) -> list[StagedRun]:
         rate, hyperparameters = self.trial
-        return [Run(*self.cell, rate, seed, hyperparameters) for seed in self.seeds]
+        return [
+            StagedRun(self.stage, self.reproduction, Run(*self.cell, rate, seed, hyperparameters))
+            for seed in self.seeds
+        ]
 
 
-def file_of(experiment: Experiment) -> Path:
+def published_path(experiment: Experiment) -> Path:
     """The published file of an experiment."""
     return experiment.directory / f"{experiment.name}.published.json"
 
 
-def read(experiment: Experiment) -> Certificate:
-    """What the experiment has published. Raises ExperimentError where that is nothing, or cannot be read."""
-    file = file_of(experiment)
+def read_published(experiment: Experiment) -> Published:
+    """The content of an experiment's published file.
+
+    Raises:
+        ExperimentError: There is no such file, or it cannot be read.
+    """
+    file = published_path(experiment)
     try:
-        content: Certificate = read_published(file.read_bytes())
-        settings(content)
+        content: Published = parse(file.read_bytes())
+        published_settings(content)
         if content["experiment"] != experiment.name:
             raise ValueError(f"it is of the experiment {content['experiment']}")
     except FileNotFoundError:
@@ -78,8 +94,11 @@ def read(experiment: Experiment) -> Certificate:
     return content
 
 
-def configuration(experiment: Experiment) -> dict[str, Any]:
-    """What of an experiment shapes its runs, as JSON, with digests of the sources that it names."""
+def configuration_of(experiment: Experiment) -> dict[str, Any]:
+    """The part of an experiment that shapes its runs, as JSON, with digests of the sources that it names.
+
+    It includes what each problem records: that changes no other bit, but the digests of the histories cover it.
+    """
     directory = experiment.directory
     return {
         "problems": {
@@ -88,158 +107,148 @@ def configuration(experiment: Experiment) -> dict[str, Any]:
         },
         "optimizers": {
             name: {
-                "class": one.class_name,
-                **one.arguments,
-                "source": class_source(one.class_name, directory),
-                "trials": [{"learning_rate": rate, **dict(drawn)} for rate, drawn in trials(one)],
+                "class": optimizer.class_name,
+                **optimizer.arguments,
+                "source": class_source(optimizer.class_name, directory),
+                "trials": [{"learning_rate": rate, **dict(drawn)} for rate, drawn in trials(optimizer)],
             }
-            for name, one in experiment.optimizers.items()
+            for name, optimizer in experiment.optimizers.items()
         },
         "schedules": {
             name: {
-                "class": one.class_name,
-                **one.arguments,
-                "warmup": one.warmup,
-                "source": class_source(one.class_name, directory),
+                "class": schedule.class_name,
+                **schedule.arguments,
+                "warmup": schedule.warmup,
+                "source": class_source(schedule.class_name, directory),
             }
-            for name, one in experiment.schedules.items()
+            for name, schedule in experiment.schedules.items()
         },
         "seeds": experiment.seeds.model_dump(mode="json"),
         "reproductions": {
-            name: one.model_dump(mode="json", exclude={"says"}) for name, one in experiment.reproductions.items()
+            name: reproduction.model_dump(mode="json", exclude={"says"})
+            for name, reproduction in experiment.reproductions.items()
         },
     }
 
 
-def _grid(experiment: Experiment, problem: str) -> dict[str, Any]:
-    grid = experiment.problems[problem]
-    without = NO_PART if grid.end_at_target else NO_PART | {"target"}
-    return grid.model_dump(mode="json", exclude=without)
+def configuration_differences(published: Published, experiment: Experiment) -> list[Difference]:
+    """The values in which the experiment is another one than was published.
 
-
-def software() -> dict[str, str]:
-    """The versions of what computes, and a digest of our own part of it."""
-    found = computing()
-    return {**found["versions"], "program": found["program"]}
-
-
-def changed(published: Certificate, experiment: Experiment) -> list[tuple[str, Any, Any]]:
-    """In what the experiment is another one than was published: place, value there and value here.
-
-    What it has beside that, such as one more optimizer, changes nothing that was published.
+    Whatever it has besides, such as one more optimizer, changes nothing that was published. Nor does what its problems
+    record.
     """
-    here, there = configuration(experiment), published["configuration"]
+    there, here = published["configuration"], configuration_of(experiment)
     return [
-        (f"{section}.{place}", one, other)
+        difference._replace(name=f"{section}.{difference.name}")
         for section, entries in there.items()
         for name, entry in entries.items()
-        for place, one, other in differing({name: entry}, {name: here[section].get(name, ABSENT)})
+        for difference in content_differences({name: entry}, {name: here[section].get(name, ABSENT)})
+        if (section, difference.name) != ("problems", f"{name}.record")
     ]
 
 
-def differing(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
-    """What differs between two contents of JSON: its place, as in optimizers.sgd.momentum, and both values there."""
-    first, second = dict(flat(one)), dict(flat(other))
-    for place in {**first, **second}:
-        values = first.get(place, ABSENT), second.get(place, ABSENT)
-        if not same(*values):
-            yield place, *values
+def published_records(published: Published) -> dict[str, list[str]]:
+    """What each published problem recorded beside its losses and metrics."""
+    return {name: problem.get("record", []) for name, problem in published["configuration"]["problems"].items()}
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values of JSON are the same to the bit and in their types, as 0.0 and -0.0 or 1 and 1.0 are not."""
-    return repr(one) == repr(other)
+def with_published_records(published: Published, experiment: Experiment) -> Experiment:
+    """The experiment, where each problem records what was published: the digests of its histories cover just that."""
+    records = published_records(published)
+    problems = {
+        name: grid.model_copy(update={"record": tuple(records.get(name, grid.record))})
+        for name, grid in experiment.problems.items()
+    }
+    return experiment.model_copy(update={"problems": problems})
 
 
-def flat(content: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """What is no mapping and no list of mappings in a nested content, by its place."""
-    if isinstance(content, list) and content and all(isinstance(one, dict) for one in content):
-        content = {str(number): one for number, one in enumerate(content, 1)}
-    if not isinstance(content, dict):
-        yield place, content
-        return
-    for key, inner in content.items():
-        yield from flat(inner, f"{place}.{key}" if place else key)
+def published_settings(published: Published) -> dict[Setting, dict[str, list[Any]]]:
+    """Each published setting, with the digests and final numbers of its runs by name, in the order of its seeds.
 
-
-def settings(published: Certificate) -> dict[Setting, dict[str, Any]]:
-    """All that was published of runs: each setting with the digests and the numbers of its seeds, by name.
-
-    Raises ValueError where these are not as many as its seeds, or no trial of the optimizer's was chosen.
+    Raises:
+        ValueError: There are not as many numbers as seeds, or the chosen trial is none of the optimizer's.
     """
     configured = published["configuration"]
-    seeds = {stage: tuple(those) for stage, those in configured["seeds"].items()}
-    found: dict[Setting, dict[str, Any]] = {}
+    seeds = {stage: tuple(values) for stage, values in configured["seeds"].items()}
+    contents: dict[Setting, dict[str, Any]] = {}
     for name, content in published["cells"].items():
         problem, optimizer, schedule, batch_size = name.split("/")
         cell = Cell(problem, optimizer, schedule, int(batch_size))
-        tried = [trial_of(one) for one in configured["optimizers"][optimizer]["trials"]]
-        by_trial = zip(tried, transposed(content["tuning"]), strict=True)
-        found |= {Setting("tuning", "", cell, trial, seeds["tuning"]): one for trial, one in by_trial}
-        chosen = trial_of(content["chosen"])
+        tried = [_parse_trial(trial) for trial in configured["optimizers"][optimizer]["trials"]]
+        for trial, tuned in zip(tried, _rows(content["tuning"]), strict=True):
+            contents[Setting("tuning", "", cell, trial, seeds["tuning"])] = tuned
+        chosen = _parse_trial(content["chosen"])
         if chosen not in tried:
             raise ValueError(f"cells.{name}.chosen: is none of the trials of {optimizer}")
-        found[Setting("evaluation", "", cell, chosen, seeds["evaluation"])] = content["evaluation"]
+        contents[Setting("evaluation", "", cell, chosen, seeds["evaluation"])] = content["evaluation"]
     for name, content in published["reproductions"].items():
-        one = configured["reproductions"][name]
-        cell = Cell._make(one[axis] for axis in Cell._fields)
-        at = Setting("reproduction", name, cell, Trial(one["learning_rate"]), seeds["evaluation"])
-        found[at] = content["evaluation"]
+        reproduction = configured["reproductions"][name]
+        cell, trial = Cell._make(reproduction[axis] for axis in Cell._fields), Trial(reproduction["learning_rate"])
+        contents[Setting("reproduction", name, cell, trial, seeds["evaluation"])] = content["evaluation"]
     return {
-        setting: {name: _each(values, len(setting.seeds)) for name, values in content.items()}
-        for setting, content in found.items()
+        setting: {name: _values_by_seed(values, len(setting.seeds)) for name, values in content.items()}
+        for setting, content in contents.items()
     }
 
 
-def transposed(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """Columns of a table as its rows. Raises ValueError where they are not equally long."""
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+def sample(published: Published, share: float, seed: int) -> list[Setting]:
+    """Draw settings that together have `share` of all published runs, or a little more.
 
-
-def trial_of(content: dict[str, float]) -> Trial:
-    return Trial(content["learning_rate"], tuple((k, v) for k, v in content.items() if k != "learning_rate"))
-
-
-def _each(values: Any, count: int) -> list[Any]:
-    """What stands there of each of a setting's seeds. Digests stand in one text, with spaces between."""
-    each: list[Any] = values.split() if isinstance(values, str) else values
-    if len(each) != count:
-        raise ValueError(f"{len(each)} values of {count} seeds")
-    return each
-
-
-def sample(published: Certificate, share: float, seed: int) -> list[Setting]:
-    """Settings with so large a share of all published runs, or a little more, drawn by the `seed`.
-
-    The evaluation runs of one cell of each problem and optimizer come first, so that each of them is represented where
-    the share allows; then whatever comes. A larger share holds a smaller one's settings. The order is that of digests,
-    so that no generator's version can change it.
+    The evaluation runs of one cell of each problem and optimizer come first, so that each pair is represented if the
+    share allows it; then any others. A larger share holds the settings of a smaller one. The order is that of digests
+    with the `seed`, so that no version of a random generator can change it.
     """
-    there = settings(published)
-    total = sum(len(setting.seeds) for setting in there)
-    drawn = sorted(there, key=lambda setting: digest([seed, setting]))
-    first = {setting.cell[:2]: setting for setting in reversed(drawn) if setting.stage == "evaluation"}
+    settings = published_settings(published)
+    total = sum(len(setting.seeds) for setting in settings)
+    shuffled = sorted(settings, key=lambda setting: digest([seed, setting]))
+    first = {setting.cell[:2]: setting for setting in reversed(shuffled) if setting.stage == "evaluation"}
     leading = set(first.values())
-    taken: list[Setting] = []
-    for setting in sorted(drawn, key=lambda setting: setting not in leading):
-        if sum(len(one.seeds) for one in taken) >= share * total:
+    drawn: list[Setting] = []
+    runs = 0
+    for setting in sorted(shuffled, key=lambda setting: setting not in leading):
+        if runs >= share * total:
             break
-        taken.append(setting)
-    return taken
+        drawn.append(setting)
+        runs += len(setting.seeds)
+    return drawn
 
 
-def pairs(published: Certificate, share: float, seed: int) -> list[tuple[str, str]]:
-    """The problems and optimizers that a sample is of.
+def sampled_pairs(published: Published, share: float, seed: int) -> list[tuple[str, str]]:
+    """The problems and optimizers of a sample.
 
-    Problems alternate, so that the first of them tell how long the others will take.
+    Problems alternate, so that the first of them show how long the others will take.
     """
-    drawn = {setting.cell[:2] for setting in sample(published, share, seed)}
-    return sorted(drawn, key=lambda pair: pair[::-1])
+    pairs = {setting.cell[:2] for setting in sample(published, share, seed)}
+    return sorted(pairs, key=lambda pair: pair[::-1])
 
 
-def share_of(text: str) -> float:
-    """The share that a text such as `5%` gives. Raises ExperimentError for another text."""
+def parse_share(text: str) -> float:
+    """The share that a text such as `5%` gives. Raises ExperimentError for any other text."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
     if not match or not 0 < float(match[1]) <= 100:
         raise ExperimentError(f"sample={text}: must be a share of the published runs, as in sample=5%")
     return float(match[1]) / 100
+
+
+def _grid(experiment: Experiment, problem: str) -> dict[str, Any]:
+    grid = experiment.problems[problem]
+    omitted = BITLESS_KEYS if grid.end_at_target else BITLESS_KEYS | {"target"}
+    return grid.model_dump(mode="json", exclude=omitted)
+
+
+def _rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """The rows of a table that is given by its columns. Raises ValueError unless these are equally long."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _parse_trial(content: dict[str, float]) -> Trial:
+    drawn = tuple((name, value) for name, value in content.items() if name != "learning_rate")
+    return Trial(content["learning_rate"], drawn)
+
+
+def _values_by_seed(values: Any, count: int) -> list[Any]:
+    """The values of a setting's seeds. Digests stand in one text, with spaces between them."""
+    by_seed: list[Any] = values.split() if isinstance(values, str) else values
+    if len(by_seed) != count:
+        raise ValueError(f"{len(by_seed)} values of {count} seeds")
+    return by_seed

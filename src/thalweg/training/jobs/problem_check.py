@@ -400,6 +400,7 @@ def facts(problem: Problem) -> dict[str, Any]:
         "shared": shared(problem),
         "model": model_digest(problem),
         "splits": splits,
+        "in_memory": problem.in_memory,
         "probe": probe,
         "input_shape": inputs[0] if len(inputs) == 1 else inputs,
         "output_shape": list(predictions.shape[1:]),
