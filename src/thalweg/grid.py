@@ -5,8 +5,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from thalweg.experiment.schema import Experiment, Optimizer, Schedule, parse_length
+from thalweg.experiment.schema import Experiment, Optimizer, Schedule
 from thalweg.experiment.search_space import draw
+from thalweg.experiment.values import parse_length
 from thalweg.horizon import Horizon
 
 

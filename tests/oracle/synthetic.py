@@ -16,7 +16,8 @@ import pandas as pd
 
 from thalweg.analysis.choose import choose, rates
 from thalweg.analysis.histories import counting_lost, with_outcomes
-from thalweg.experiment.schema import Experiment, ProblemGrid, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment, ProblemGrid
 from thalweg.grid import Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
 from thalweg.horizon import Horizon
 from thalweg.results.layout import surface_file, timings_file

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.grid import schedule_arguments, warmup_steps
 from thalweg.horizon import Horizon
 from thalweg.reporting.html import recommendation

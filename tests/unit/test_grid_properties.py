@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from thalweg import grid
 from thalweg.experiment import search_space
-from thalweg.experiment.schema import NAME, Experiment, lattice
+from thalweg.experiment.schema import Experiment
+from thalweg.experiment.values import NAME_PATTERN, half_decades
 from thalweg.hashing import digest
 from thalweg.horizon import Horizon
 from thalweg.identity import identity
@@ -212,7 +213,7 @@ def test_a_draw_lies_in_its_space_and_grows_with_the_share(low, decades, share):
 @given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from([1, 3]), st.sampled_from([1, 3]))
 def test_a_lattice_is_half_decades_from_end_to_end(first, last, of_first, of_last):
     low, high = sorted([float(f"{of_first}e{first}"), float(f"{of_last}e{last}")])
-    points = lattice(low, high)
+    points = half_decades(low, high)
     assert (points[0], points[-1]) == (low, high)
     assert all(2.9 < after / before < 3.4 for before, after in pairwise(points))
 
@@ -239,7 +240,7 @@ def test_a_horizon_counts_what_going_through_the_batches_counts(examples, batch_
     assert horizon.steps == epochs * horizon.steps_per_epoch
 
 
-hostile = st.text() | st.text("./\\\0\n a1_-~$*", max_size=8) | names | st.from_regex(NAME)
+hostile = st.text() | st.text("./\\\0\n a1_-~$*", max_size=8) | names | st.from_regex(NAME_PATTERN)
 
 
 @settings(always, max_examples=500)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from thalweg import grid
-from thalweg.experiment.schema import Optimizer, Schedule, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Optimizer, Schedule
 from thalweg.horizon import Horizon
 
 ARTICLE = load(Path(__file__).parents[2] / "experiments/article.yaml")

@@ -24,9 +24,11 @@ from typing import Any, NamedTuple
 
 from thalweg.certificate.differences import ABSENT, Difference, content_differences
 from thalweg.certificate.published_schema import parse
-from thalweg.experiment.schema import Experiment, ExperimentError
+from thalweg.experiment.errors import ExperimentError
+from thalweg.experiment.schema import Experiment
 from thalweg.grid import Cell, Run, Trial, trials
-from thalweg.identity import class_source, digest, source_digest
+from thalweg.hashing import digest
+from thalweg.identity import class_source, source_digest
 
 Published = dict[str, Any]
 """The content of a published file."""

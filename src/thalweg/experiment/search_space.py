@@ -1,7 +1,7 @@
-"""Search spaces: what a hyperparameter is drawn from, and the draws themselves.
+"""The spaces from which a random search draws hyperparameters, and the draws themselves.
 
-A draw follows from the hyperparameter's name and the trial's number alone, so that more trials keep those that were
-there, and one more hyperparameter moves no other's draws.
+A draw follows from the name of the hyperparameter and the number of the trial alone. So more trials keep the earlier
+ones, and another hyperparameter moves no draws.
 """
 
 import hashlib
@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-_HOW = "write a range, as in 1e-4 .. 1e-1, one minus a range, as in 1 - (1e-2 .. 3e-1), or a list of numbers"
+_FORMS = "write a range, as in 1e-4 .. 1e-1, one minus a range, as in 1 - (1e-2 .. 3e-1), or a list of numbers"
 
-
-SMALLEST, LARGEST = 1e-37, 1e38
-"""The range of the positive numbers that single precision, in which runs are trained, holds in full."""
+MIN_FLOAT32, MAX_FLOAT32 = 1e-37, 1e38
+"""Between these, single precision, in which runs are trained, holds positive numbers in full."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,13 @@ class LogUniform:
     def highest(self) -> float:
         return 1 - self.low if self.one_minus else self.high
 
-    def at(self, share: float) -> float:
-        """The value below which that share of the draws lies. The draw has six digits, so that text holds it whole."""
-        drawn = Decimal(f"{self.low * (self.high / self.low) ** share:.6g}")
-        return float(1 - drawn if self.one_minus else drawn)
+    def quantile(self, probability: float) -> float:
+        """Return the quantile at a probability, which is one minus the quantile of the range for `one_minus`.
+
+        It is rounded to six significant digits before it is taken from one, so that text holds it whole.
+        """
+        value = Decimal(f"{self.low * (self.high / self.low) ** probability:.6g}")
+        return float(1 - value if self.one_minus else value)
 
     def __str__(self) -> str:
         ends = f"{self.low:g} .. {self.high:g}"
@@ -47,7 +49,7 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some numbers, each as likely as the others."""
+    """Uniform over some numbers."""
 
     values: tuple[float, ...]
 
@@ -59,57 +61,60 @@ class OneOf:
     def highest(self) -> float:
         return max(self.values)
 
-    def at(self, share: float) -> float:
-        return self.values[int(share * len(self.values))]
+    def quantile(self, probability: float) -> float:
+        """Return the quantile at a probability below 1, in the order of the values as they were written."""
+        return self.values[int(probability * len(self.values))]
 
     def __str__(self) -> str:
         return f"[{', '.join(f'{value:g}' for value in self.values)}]"
 
 
 Space = LogUniform | OneOf
+"""What one hyperparameter is drawn from."""
 
 
 def draw(space: Space, name: str, trial: int) -> float:
-    """The value of the hyperparameter `name` in a trial, which are counted from 0."""
+    """Draw the value of the hyperparameter `name` in a trial. Trials are counted from 0."""
     bits = int.from_bytes(hashlib.sha256(f"{name} {trial}".encode()).digest()[:8], "big")
-    # 53 bits are what a float holds, so that the share stays below 1.
-    return space.at((bits >> 11) / 2**53)
+    # A float holds 53 bits, so that the probability stays below 1.
+    return space.quantile((bits >> 11) / 2**53)
 
 
-def read(value: Any) -> Space:
-    """A space as the experiment file writes it. Raises ValueError for what is none."""
+def read_space(value: Any) -> Space:
+    """Read a space as the experiment file writes it. Raises ValueError for anything else."""
     if isinstance(value, list):
-        return _one_of(value)
+        return _read_values(value)
     if not isinstance(value, str):
-        raise ValueError(f"{_HOW}, not {value!r}; a fixed value stands beside class")
+        raise ValueError(f"{_FORMS}, not {value!r}; a fixed value stands beside class")
     complement = re.fullmatch(r"\s*1\s*-\s*\((.*)\)\s*", value)
-    low, high = ends(complement[1] if complement else value)
+    low, high = parse_range(complement[1] if complement else value)
     if not 0 < low <= high < math.inf:
-        raise ValueError(f"{value!r} is no range of positive numbers; {_HOW}")
+        raise ValueError(f"{value!r} is no range of positive numbers; {_FORMS}")
     if complement and high > 1:
         raise ValueError(f"{value!r} goes below 0; end the range at 1 or lower")
     return LogUniform(low, high, bool(complement))
 
 
-def ends(text: str) -> tuple[float, float]:
-    """The two ends of a range such as `1e-3 .. 1`; of what is no range, NaN."""
-    found = re.fullmatch(r"\s*(\S+)\s*\.\.\s*(\S+)\s*", text)
+def parse_range(text: str) -> tuple[float, float]:
+    """Return both ends of a range such as `1e-3 .. 1`, or NaN twice where the text is no range."""
+    match = re.fullmatch(r"\s*(\S+)\s*\.\.\s*(\S+)\s*", text)
     try:
-        return (float(found[1]), float(found[2])) if found else (math.nan, math.nan)
+        return (float(match[1]), float(match[2])) if match else (math.nan, math.nan)
     except ValueError:
         return math.nan, math.nan
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
+    """Tell whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_finite(number: int | float) -> bool:
-    """Whether a number is one that a float can hold; of a whole number math.isfinite cannot tell."""
+    """Tell whether a float can hold a number. (math.isfinite fails for a whole number that is too large.)"""
     return -sys.float_info.max <= number <= sys.float_info.max
 
 
-def _one_of(values: list[Any]) -> OneOf:
+def _read_values(values: list[Any]) -> OneOf:
     for value in values:
         if not is_number(value) or not is_finite(value):
             raise ValueError(f"must be a list of numbers, not of {value!r}")
@@ -118,6 +123,6 @@ def _one_of(values: list[Any]) -> OneOf:
     repeated = sorted({value for value in values if values.count(value) > 1})
     if repeated:
         raise ValueError(f"{', '.join(map(str, repeated))} stands more than once")
-    # Whole numbers stay whole where all are, for arguments that count something.
-    whole = all(isinstance(value, int) for value in values)
-    return OneOf(tuple(values) if whole else tuple(map(float, values)))
+    # Whole numbers stay whole where all are, for arguments that are counts.
+    all_whole = all(isinstance(value, int) for value in values)
+    return OneOf(tuple(values) if all_whole else tuple(map(float, values)))

@@ -12,13 +12,17 @@ class Target(NamedTuple):
     at_least: bool
     value: float
 
+    def is_reached_by(self, value: Any) -> Any:
+        """Whether a number is where the target wants it; of an array, a series or a tensor each of its numbers."""
+        return value >= self.value if self.at_least else value <= self.value
 
-_TARGET = re.compile(r"\s*((?:train|validation|test)_[a-z]\w*)\s*(<=|>=)\s*(\S+)\s*")
+
+TARGET_PATTERN = r"\s*((?:train|validation|test)_[a-z]\w*)\s*(<=|>=)\s*(\S+)\s*"
 
 
 def read_target(value: Any) -> Target | None:
     """Read a target such as `validation_accuracy >= 0.97`; None stays None. Raises ValueError for anything else."""
-    match = _TARGET.fullmatch(value) if isinstance(value, str) else None
+    match = re.fullmatch(TARGET_PATTERN, value) if isinstance(value, str) else None
     try:
         number = float(match[3]) if match else math.nan
     except ValueError:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from thalweg.experiment import yaml_file
-from thalweg.experiment.schema import ExperimentError, in_one_message
+from thalweg.experiment.errors import ExperimentError, format_mistakes
 from thalweg.paths import PAPER_TEMPLATES
 
 STYLES = PAPER_TEMPLATES / "styles.yaml"
@@ -41,5 +41,5 @@ def styles(file: Path = STYLES) -> dict[str, Sizes]:
     except yaml_file.YamlFileError as error:
         mistakes = [f"line {line}: {text}" for line, text in error.mistakes]
     except ValidationError as error:
-        mistakes = [f"{yaml_file.key(one['loc'])}: {one['msg']}" for one in error.errors(include_url=False)]
-    raise ExperimentError(in_one_message(file, mistakes))
+        mistakes = [f"{yaml_file.format_location(one['loc'])}: {one['msg']}" for one in error.errors(include_url=False)]
+    raise ExperimentError(format_mistakes(file, mistakes))

@@ -13,7 +13,7 @@ from thalweg.analysis import claims, histories
 from thalweg.analysis.statistics import intervals
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.claims import Claim, read_comparison
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.reporting.html import pages
 
 CLAIMS = """

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from thalweg.analysis.tables import curves, targets
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 
 CELL = {"problem": "p", "optimizer": "o", "schedule": "s", "batch_size": 4}
 OUTCOMES = {"a": "finished", "b": "reached target", "c": "out of time", "d": "diverged"}

@@ -14,7 +14,7 @@ from thalweg.analysis.claims import Results
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.analysis.tables import timings
 from thalweg.experiment.claims import read_comparison, read_measure
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 
 CLAIM = """
 claims:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.experiment.schema import ExperimentError, find, lattice, load
+from thalweg.experiment.errors import ExperimentError
+from thalweg.experiment.loading import find, load
+from thalweg.experiment.values import half_decades
 
 ROOT = Path(__file__).parents[3]
 
@@ -111,8 +113,8 @@ def test_more_seeds_keep_the_seeds_that_were_there(write):
 
 
 def test_the_lattice_is_half_decades():
-    assert lattice(0.003, 0.3) == (0.003, 0.01, 0.03, 0.1, 0.3)
-    assert lattice(1e-5, 1e-5) == (1e-5,)
+    assert half_decades(0.003, 0.3) == (0.003, 0.01, 0.03, 0.1, 0.3)
+    assert half_decades(1e-5, 1e-5) == (1e-5,)
 
 
 @pytest.mark.parametrize(

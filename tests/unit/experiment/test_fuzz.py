@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from thalweg.experiment.schema import ExperimentError, Schedule, load
+from thalweg.experiment.errors import ExperimentError
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Schedule
 from thalweg.grid import declared, schedule_arguments, warmup_steps
 from thalweg.hashing import digest
 from thalweg.horizon import Horizon

@@ -20,9 +20,10 @@ from thalweg.experiment.search_space import LogUniform, OneOf
     ],
 )
 def test_a_space_is_read_as_it_is_written(written, space):
-    assert search_space.read(written) == space
+    assert search_space.read_space(written) == space
     again = str(space)
-    assert search_space.read([float(one) for one in again[1:-1].split(",")] if again[0] == "[" else again) == space
+    written_again = [float(value) for value in again[1:-1].split(",")] if again[0] == "[" else again
+    assert search_space.read_space(written_again) == space
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_space_is_read_as_it_is_written(written, space):
 )
 def test_what_is_no_space_is_refused_with_its_mend(written, message):
     with pytest.raises(ValueError, match=message):
-        search_space.read(written)
+        search_space.read_space(written)
 
 
 PINNED = [0.011804, 0.000519012, 0.0105394]
@@ -59,8 +60,8 @@ def draws(space, name="learning_rate", trials=2000):
 
 
 def test_whole_numbers_stay_whole_where_all_are():
-    assert [type(value) for value in search_space.read([1, 2]).values] == [int, int]
-    assert [type(value) for value in search_space.read([1, 0.5]).values] == [float, float]
+    assert [type(value) for value in search_space.read_space([1, 2]).values] == [int, int]
+    assert [type(value) for value in search_space.read_space([1, 0.5]).values] == [float, float]
 
 
 def test_draws_are_spread_evenly_in_the_logarithm():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from thalweg import templates
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.reporting.html import conclusions, pages
 
 

@@ -17,7 +17,7 @@ import synthetic
 import yaml
 
 from thalweg import templates
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.reporting import SUMS
 from thalweg.reporting.html import crate, pages
 

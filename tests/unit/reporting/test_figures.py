@@ -21,7 +21,8 @@ from scipy import stats
 from thalweg import templates
 from thalweg.analysis.histories import RESOLUTION
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.experiment.schema import Optimizer, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Optimizer
 from thalweg.reporting import style
 from thalweg.reporting.figures import NAMES, OF_PROBLEMS, arrivals, figures_of, gradients, panels, paths, scaling
 from thalweg.reporting.figures.__main__ import DRAW, write

@@ -11,7 +11,7 @@ import synthetic
 from reported import drawn, write_report
 
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.reporting import style
 from thalweg.reporting.html import findings
 

@@ -23,7 +23,8 @@ from thalweg import templates
 from thalweg.analysis import TABLES
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.analysis.tables import targets
-from thalweg.experiment.schema import Optimizer, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Optimizer
 from thalweg.reporting import PAGES, style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW, write

@@ -16,7 +16,8 @@ import pytest
 import synthetic
 
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.experiment.schema import ExperimentError, load
+from thalweg.experiment.errors import ExperimentError
+from thalweg.experiment.loading import load
 from thalweg.reporting import paper
 from thalweg.reporting.paper import tex
 from thalweg.reporting.paper.text import texts

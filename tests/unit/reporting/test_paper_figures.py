@@ -15,7 +15,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.experiment.schema import ExperimentError, load
+from thalweg.experiment.errors import ExperimentError
+from thalweg.experiment.loading import load
 from thalweg.reporting import sizes, style
 from thalweg.reporting.figures import figures_of
 from thalweg.reporting.figures.__main__ import DRAW

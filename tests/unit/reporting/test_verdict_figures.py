@@ -19,7 +19,7 @@ from test_style import contrast
 
 from thalweg import templates
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.reporting import style
 from thalweg.reporting.figures import figures_of, matrix, ranks
 from thalweg.reporting.figures.__main__ import DRAW, describe, write

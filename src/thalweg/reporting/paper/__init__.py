@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from thalweg.experiment.schema import Experiment, mistaken, nearest
+from thalweg.experiment.errors import suggest
+from thalweg.experiment.loading import error_at
+from thalweg.experiment.schema import Experiment
 from thalweg.experiment.yaml_file import Location
 from thalweg.reporting import sizes
 from thalweg.reporting.figures import NAMES, figures_of
@@ -80,7 +82,7 @@ def check(experiment: Experiment) -> None:
     """Raise ExperimentError with every figure, table and style that is not there, and every name of two numbers."""
     found = [*_not_there(experiment), *_collisions(experiment)]
     if found:
-        raise mistaken(experiment.file, found)
+        raise error_at(experiment.file, found)
 
 
 def macro(*names: str) -> str:
@@ -132,16 +134,16 @@ def _not_there(experiment: Experiment) -> Iterator[tuple[Location, str]]:
     for section, k, entry, names in shown:
         problem, _, name = entry.rpartition("/")
         if name not in names:
-            yield ("paper", section, k), f"{name!r} is no {section[:-1]}{nearest(name, names)}; {', '.join(names)} are"
+            yield ("paper", section, k), f"{name!r} is no {section[:-1]}{suggest(name, names)}; {', '.join(names)} are"
         elif problem and problem not in experiment.problems:
             problems = list(experiment.problems)
-            yield ("paper", section, k), f"{problem!r} is not among the problems{nearest(problem, problems)}"
+            yield ("paper", section, k), f"{problem!r} is not among the problems{suggest(problem, problems)}"
         elif not _named(entry, there[section]):
             yield ("paper", section, k), f"{entry!r} would have nothing to show in this experiment; leave it out"
     own = [(("paper", "figures", k, "style"), entry.style) for k, entry in enumerate(paper.figures or ())]
     for where, style in [(("paper", "style"), paper.style), *own]:
         if style is not None and style not in known:
-            yield where, f"{style!r} is no style{nearest(style, known)}; {sizes.STYLES.name} has {', '.join(known)}"
+            yield where, f"{style!r} is no style{suggest(style, known)}; {sizes.STYLES.name} has {', '.join(known)}"
 
 
 def _collisions(experiment: Experiment) -> Iterator[tuple[Location, str]]:

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.reporting import paper, sizes, style
 from thalweg.reporting.figures.__main__ import DRAW, write
 
