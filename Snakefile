@@ -6,33 +6,30 @@
 import os
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-from thalweg.workflow import launch
-from thalweg.certificate import published as certificate
-from thalweg.experiment.schema import ExperimentError, find, load, with_claims
-from thalweg.identity import job_digest
-from thalweg.hashing import digest
-from thalweg.results.progress import Job
+from thalweg.certificate.published import published_path
+from thalweg.experiment.errors import ExperimentError
 from thalweg.reporting.html import overview
+from thalweg.results import layout
+from thalweg.workflow import launch
+from thalweg.workflow.configuration import check_rules, read_configuration
+from thalweg.workflow.recovery import recover
 
 HERE = Path(os.path.relpath(workflow.basedir))
-NAME = str(config.get("experiment", "article") or "")
 try:
-    launch.check_settings(config)
-    EXPERIMENT_FILE = str(find(HERE / "experiments", NAME))
-    EXPERIMENT = load(Path(EXPERIMENT_FILE))
-    PARTS = launch.parts(EXPERIMENT)
+    CONFIGURATION = read_configuration(config, HERE / "experiments")
 except ExperimentError as error:
     sys.exit(str(error))
-RESULTS = f"results/{NAME}"
-STORE = "results/store"
-INCOMPLETE = config.get("incomplete") == "yes"
-BEGAN = time.monotonic()
+EXPERIMENT, FINGERPRINTS = CONFIGURATION.experiment, CONFIGURATION.fingerprints
+EXPERIMENT_FILE = str(CONFIGURATION.experiment_file)
+ALL_RESULTS = Path("results")
+RESULTS = ALL_RESULTS / EXPERIMENT.name
+STORE = layout.store_folder(ALL_RESULTS)
+START = time.monotonic()
 
-# Rules that make no part of the results, so that a summary of these would tell nothing of what they did.
-APART = {"retrain", "judge", "publish", "verify"}
+# Rules that leave nothing in the results, so that a summary of these would not show what they did.
+RULES_WITHOUT_RESULTS = {"retrain", "judge", "publish", "verify"}
 
 
 report: "reports/captions/workflow.rst"
@@ -44,84 +41,40 @@ wildcard_constraints:
 
 
 onstart:
-    global starting, asked
-    stages = {"tune": "tuning", "evaluate": "evaluation"}
+    global rules_to_run, training_jobs
     jobs = list(workflow.dag.needrun_jobs())
-    asked = {job.rule.name for job in jobs}
-    if "retrain" in asked and not RETRAINED:
-        sys.exit(f"retrain: of which cell? Write {launch.CELL_FORM}")
-    if "judge" in asked and not CLAIMS:
-        sys.exit(
-            "judge: which claims? Write --config claims=FILE, a YAML file with claims"
-        )
-    if "paper" in asked:
-        try:
-            paper.check(EXPERIMENT)
-        except ExperimentError as error:
-            sys.exit(str(error))
-    if RETRAINED and "retrain" not in asked:
-        sys.exit(
-            f"cell={CELL}: is of retrain alone; write snakemake … retrain --config …"
-        )
-    if CLAIMS and "judge" not in asked:
-        sys.exit(
-            f"claims={CLAIMS}: is of judge alone; write snakemake … judge --config …"
-        )
-    if (
-        "report" in asked
-        and UNPUBLISHED
-        and certificate.file_of(EXPERIMENT).exists()
-    ):
-        sys.exit(f"report: {UNPUBLISHED}")
-    if "verify" in asked and UNPUBLISHED:
-        sys.exit(f"verify: {UNPUBLISHED}")
-    if SAMPLED and "verify" not in asked:
-        sys.exit(
-            f"{SAMPLED}=: is of verify alone; write snakemake … verify --config …"
-        )
-    starting = [
-        Job(stages[job.rule.name], job.wildcards.problem, job.wildcards.optimizer)
-        for job in jobs
-        if job.rule.name in stages
-    ]
+    rules_to_run = {job.rule.name for job in jobs}
+    training_jobs = launch.training_jobs(jobs)
     try:
-        launch.begin(Path(RESULTS), workflow.cores or workflow.nodes or 1, starting)
-    except RuntimeError as error:
+        check_rules(CONFIGURATION, rules_to_run)
+        launch.begin(RESULTS, workflow.cores or workflow.nodes or 1, training_jobs)
+    except (ExperimentError, RuntimeError) as error:
         sys.exit(str(error))
 
 
 # No rule could write the index over all experiments: it would be out of date whenever another one ends.
 onsuccess:
-    if not asked <= APART:
-        overview.write(Path(RESULTS).parent)
+    if not rules_to_run <= RULES_WITHOUT_RESULTS:
+        overview.write(ALL_RESULTS)
         print(summary())
 
 
 onerror:
-    if not asked <= APART:
+    if not rules_to_run <= RULES_WITHOUT_RESULTS:
         print(summary())
-        if launch.has_runs(Path(RESULTS)) and not INCOMPLETE:
-            print(
-                "Some jobs failed. The same command tries them again; of the runs that are there, a report is made by\n"
-                f"snakemake --cores {workflow.cores} --config experiment={NAME} incomplete=yes"
-            )
+        if not CONFIGURATION.incomplete:
+            advice = launch.failure_advice(EXPERIMENT, RESULTS, workflow.cores)
+            print(advice, end="")
 
 
 if workflow.is_main_process and not workflow.dryrun:
+    sources = [EXPERIMENT_FILE, HERE / "Snakefile", HERE / "CITATION.cff"]
     try:
-        for told in launch.set_aside_damaged(Path(RESULTS)):
-            print(told, file=sys.stderr)
-        with suppress(OSError):
-            launch.bring_from_the_future(
-                [
-                    Path(EXPERIMENT_FILE),
-                    HERE / "Snakefile",
-                    HERE / "CITATION.cff",
-                    certificate.file_of(EXPERIMENT),
-                ]
-            )
+        damage = recover(RESULTS, [*map(Path, sources), published_path(EXPERIMENT)])
     except RuntimeError as error:
         sys.exit(str(error))
+    for message in damage:
+        print(message, file=sys.stderr)
 
 
 include: "workflow/rules/common.smk"

@@ -5,27 +5,24 @@ rule check_problem:
     input:
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        f"{RESULTS}/checks/{{problem}}.json",
-        record=record("check/{problem}"),
+        layout.check_file(RESULTS, "{problem}"),
+        record=layout.record_file(RESULTS, "check/{problem}"),
     log:
-        f"{RESULTS}/logs/check/{{problem}}.log",
+        layout.log_file(RESULTS, "check/{problem}"),
     conda:
         "../../environment.yml"
     params:
-        made_from=lambda w: digest(
-            [
-                job_digest("thalweg.training.jobs.check"),
-                PARTS["problems"][w.problem],
-                PARTS["reproductions"],
-                PARTS["surroundings"],
-                PARTS["software"],
-            ]
+        fingerprint=lambda w: fingerprints.of_job(
+            "thalweg.training.jobs.check",
+            FINGERPRINTS["problems"][w.problem],
+            FINGERPRINTS["reproductions"],
+            FINGERPRINTS["environment"],
+            FINGERPRINTS["software"],
         ),
-        results=lambda w: RESULTS,
+        results=lambda w: str(RESULTS),
     shell:
         "python -m thalweg.training.jobs.check --experiment {input.experiment:q}"
-        " --problem {wildcards.problem} --results {params.results}"
-        f"{RECORDED}"
+        " --problem {wildcards.problem} --results {params.results}" + LOG_AND_RECORD
 
 
 rule check:
@@ -33,22 +30,20 @@ rule check:
         expand(rules.check_problem.output, problem=EXPERIMENT.problems),
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        f"{RESULTS}/checked.json",
-        record=record("check"),
+        layout.checked_file(RESULTS),
+        record=layout.record_file(RESULTS, "check"),
     log:
-        f"{RESULTS}/logs/check.log",
+        layout.log_file(RESULTS, "check"),
     conda:
         "../../environment.yml"
     params:
-        made_from=digest(
-            [
-                job_digest("thalweg.training.jobs.check"),
-                PARTS["optimizers"],
-                PARTS["schedules"],
-                PARTS["software"],
-            ]
+        fingerprint=fingerprints.of_job(
+            "thalweg.training.jobs.check",
+            FINGERPRINTS["optimizers"],
+            FINGERPRINTS["schedules"],
+            FINGERPRINTS["software"],
         ),
-        results=lambda w: RESULTS,
+        results=lambda w: str(RESULTS),
     shell:
         "python -m thalweg.training.jobs.check --experiment {input.experiment:q} --results {params.results}"
-        + RECORDED
+        + LOG_AND_RECORD

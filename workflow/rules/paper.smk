@@ -3,15 +3,7 @@
 
 import shutil
 
-from thalweg.reporting import paper, sizes
-
-try:
-    STYLES = sizes.styles()
-    # Who has not written the section is told of its mistakes only when a paper is asked for.
-    if "paper" in EXPERIMENT.model_fields_set:
-        paper.check(EXPERIMENT)
-except ExperimentError as error:
-    sys.exit(str(error))
+from thalweg.reporting import paper
 
 PAPER_FIGURES = paper.chosen_figures(EXPERIMENT)
 AS_PGF = EXPERIMENT.paper.pgf and bool(shutil.which("xelatex"))
@@ -21,7 +13,9 @@ if EXPERIMENT.paper.pgf and not AS_PGF and workflow.is_main_process:
 
 FORMS = ["pdf", "png", "csv", "json", *(["pgf"] if AS_PGF else [])]
 PAPER_FILES = {
-    shown: expand(f"{RESULTS}/paper/figures/{shown.place}.{{form}}", form=FORMS)
+    shown: [
+        layout.paper_file(RESULTS, f"figures/{shown.place}.{form}") for form in FORMS
+    ]
     for shown in PAPER_FIGURES
 }
 
@@ -37,28 +31,27 @@ for shown, style in PAPER_FIGURES.items():
             experiment=ancient(EXPERIMENT_FILE),
         output:
             PAPER_FILES[shown],
-            record=record(f"paper/{shown.place}"),
+            record=layout.record_file(RESULTS, f"paper/{shown.place}"),
         log:
-            f"{RESULTS}/logs/paper/{shown.place}.log",
+            layout.log_file(RESULTS, f"paper/{shown.place}"),
         conda:
             "../../environment.yml"
         params:
-            made_from=digest(
-                [
-                    job_digest("thalweg.reporting.paper.figure"),
-                    launch.folder_digest(HERE / "reports/alt"),
-                    STYLES[style].model_dump(),
-                    PARTS["optimizers"],
-                    PARTS["schedules"],
-                ]
+            fingerprint=fingerprints.of_job(
+                "thalweg.reporting.paper.figure",
+                fingerprints.of_folder(HERE / "reports/alt"),
+                CONFIGURATION.paper_styles[style].model_dump(),
+                FINGERPRINTS["optimizers"],
+                FINGERPRINTS["schedules"],
             ),
             place=shown.place,
             pgf="--pgf" if AS_PGF else "",
-            results=lambda w: RESULTS,
+            tables=lambda w: str(layout.tables_folder(RESULTS)),
+            figures=lambda w: str(layout.paper_file(RESULTS, "figures")),
         shell:
             "python -m thalweg.reporting.paper.figure {params.place} --experiment {input.experiment:q}"
-            " --tables {params.results}/tables {params.pgf} --output {params.results}/paper/figures"
-            + RECORDED
+            " --tables {params.tables} {params.pgf} --output {params.figures}"
+            + LOG_AND_RECORD
 
 
 rule paper:
@@ -67,30 +60,28 @@ rule paper:
         PAPER_FILES.values(),
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        expand(f"{RESULTS}/paper/{{text}}", text=paper.TEXTS),
-        expand(
-            f"{RESULTS}/paper/figures/{{place}}.tex",
-            place=[shown.place for shown in PAPER_FIGURES],
-        ),
-        expand(
-            f"{RESULTS}/paper/tables/{{place}}.tex",
-            place=[shown.place for shown in paper.chosen_tables(EXPERIMENT)],
-        ),
-        record=record("paper"),
+        [layout.paper_file(RESULTS, text) for text in paper.TEXTS],
+        [
+            layout.paper_file(RESULTS, f"figures/{shown.place}.tex")
+            for shown in PAPER_FIGURES
+        ],
+        [
+            layout.paper_file(RESULTS, f"tables/{shown.place}.tex")
+            for shown in paper.chosen_tables(EXPERIMENT)
+        ],
+        record=layout.record_file(RESULTS, "paper"),
     log:
-        f"{RESULTS}/logs/paper.log",
+        layout.log_file(RESULTS, "paper"),
     conda:
         "../../environment.yml"
     params:
-        made_from=digest(
-            [
-                job_digest("thalweg.reporting.paper.text"),
-                launch.folder_digest(HERE / "reports/paper"),
-                {name: part for name, part in PARTS.items() if name != "software"},
-            ]
+        fingerprint=fingerprints.of_job(
+            "thalweg.reporting.paper.text",
+            fingerprints.of_folder(HERE / "reports/paper"),
+            PAGE_FINGERPRINTS,
         ),
-        results=lambda w: RESULTS,
+        tables=lambda w: str(layout.tables_folder(RESULTS)),
+        paper=lambda w: str(layout.paper_folder(RESULTS)),
     shell:
         "python -m thalweg.reporting.paper.text --experiment {input.experiment:q}"
-        " --tables {params.results}/tables --output {params.results}/paper"
-        f"{RECORDED}"
+        " --tables {params.tables} --output {params.paper}" + LOG_AND_RECORD

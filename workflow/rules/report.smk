@@ -1,13 +1,13 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
-from thalweg.certificate import published as certificate
+from thalweg.certificate.published import published_path
 from thalweg.reporting import FILES, PAGES, PROVENANCE, SUMMARY
 
-# All that training leaves. A report of what is there cannot name it as inputs, for what is not there would be made.
+# All that training leaves. A report of the runs that are there cannot name it as inputs, for the rest would be made.
 TRAINED = (
     []
-    if INCOMPLETE
+    if CONFIGURATION.incomplete
     else [
         *expand(
             [
@@ -20,15 +20,18 @@ TRAINED = (
             problem=EXPERIMENT.problems,
             optimizer=EXPERIMENT.optimizers,
         ),
-        *expand(rules.surface.output, problem=OF_TWO_WEIGHTS),
-        *expand(rules.time.output, problem=PARTS["timing"]),
+        *expand(rules.surface.output, problem=PROBLEMS_WITH_SURFACE),
+        *expand(rules.time.output, problem=FINGERPRINTS["timing"]),
     ]
 )
-WHAT_IS_THERE = [
-    launch.folder_digest(Path(RESULTS) / part)
-    for part in ("checks", "runs", "surfaces", "timings")
-    if INCOMPLETE
+# Instead, the tables of such a report depend on what those files hold.
+FINGERPRINTS_OF_INCOMPLETE = [
+    fingerprints.of_folder(folder)
+    for folder in layout.table_inputs(RESULTS)
+    if CONFIGURATION.incomplete
 ]
+
+TABLES_MADE = [*TABLES, *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)]
 
 FIGURES = {
     problem: files
@@ -42,42 +45,33 @@ rule tables:
         TRAINED,
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        expand(
-            f"{RESULTS}/tables/{{table}}.parquet",
-            table=[*TABLES, *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)],
-        ),
+        [layout.table_file(RESULTS, table, "parquet") for table in TABLES_MADE],
         [
-            shown_by_snakemake(f"{RESULTS}/tables/{table}.csv", "table")
-            for table in (
-                *TABLES,
-                *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK),
-                "dictionary",
-            )
+            in_snakemake_report(layout.table_file(RESULTS, table, "csv"), "table")
+            for table in (*TABLES_MADE, "dictionary")
         ],
-        record=record("tables"),
+        record=layout.record_file(RESULTS, "tables"),
     log:
-        f"{RESULTS}/logs/tables.log",
+        layout.log_file(RESULTS, "tables"),
     conda:
         "../../environment.yml"
     params:
-        made_from=digest(
-            [
-                job_digest("thalweg.analysis.tables"),
-                PARTS["problems"],
-                PARTS["timing"],
-                PARTS["optimizers"],
-                PARTS["schedules"],
-                PARTS["seeds"],
-                PARTS["reproductions"],
-                PARTS["claims"],
-                WHAT_IS_THERE,
-            ]
+        fingerprint=fingerprints.of_job(
+            "thalweg.analysis.tables",
+            FINGERPRINTS["problems"],
+            FINGERPRINTS["timing"],
+            FINGERPRINTS["optimizers"],
+            FINGERPRINTS["schedules"],
+            FINGERPRINTS["seeds"],
+            FINGERPRINTS["reproductions"],
+            FINGERPRINTS["claims"],
+            FINGERPRINTS_OF_INCOMPLETE,
         ),
-        results=lambda w: RESULTS,
+        results=lambda w: str(RESULTS),
+        tables=lambda w: str(layout.tables_folder(RESULTS)),
     shell:
         "python -m thalweg.analysis.tables --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.results}/tables"
-        f"{RECORDED}"
+        " --output {params.tables}" + LOG_AND_RECORD
 
 
 for problem, files in FIGURES.items():
@@ -90,35 +84,37 @@ for problem, files in FIGURES.items():
             experiment=ancient(EXPERIMENT_FILE),
         output:
             [
-                shown_by_snakemake(file, "figure") if file.endswith(".svg") else file
+                in_snakemake_report(file, "figure") if file.endswith(".svg") else file
                 for file in files
             ],
-            record=record(f"figures/{problem}" if problem else "figures"),
+            record=layout.record_file(
+                RESULTS, f"figures/{problem}" if problem else "figures"
+            ),
         log:
-            f"{RESULTS}/logs/figures/{problem}.log"
-            if problem
-            else f"{RESULTS}/logs/figures.log",
+            layout.log_file(RESULTS, f"figures/{problem}" if problem else "figures"),
         conda:
             "../../environment.yml"
         params:
-            made_from=digest(
-                [
-                    job_digest("thalweg.reporting.figures"),
-                    launch.folder_digest(HERE / "reports/alt"),
-                    PARTS["optimizers"],
-                    PARTS["schedules"],
-                ]
+            fingerprint=fingerprints.of_job(
+                "thalweg.reporting.figures",
+                fingerprints.of_folder(HERE / "reports/alt"),
+                FINGERPRINTS["optimizers"],
+                FINGERPRINTS["schedules"],
             ),
             problem=f"--problem {problem}" if problem else "",
-            results=lambda w: RESULTS,
+            tables=lambda w: str(layout.tables_folder(RESULTS)),
+            figures=lambda w: str(layout.figures_folder(RESULTS)),
         shell:
             "python -m thalweg.reporting.figures {params.problem} --experiment {input.experiment:q}"
-            " --tables {params.results}/tables --output {params.results}/report/figures"
-            + RECORDED
+            " --tables {params.tables} --output {params.figures}" + LOG_AND_RECORD
 
 
-# What pages show of the experiment: all of it.
-SHOWN = {name: part for name, part in PARTS.items() if name != "software"}
+# Pages show all of the experiment.
+PAGE_FINGERPRINTS = {
+    section: fingerprint
+    for section, fingerprint in FINGERPRINTS.items()
+    if section != "software"
+}
 
 
 # Beside the figures, which these pages do not need.
@@ -129,25 +125,23 @@ rule cells:
         experiment=ancient(EXPERIMENT_FILE),
     output:
         # One folder and not its pages: a thousand files would slow every launch, and those of old cells would stay.
-        directory(f"{RESULTS}/report/cells"),
-        record=record("cells"),
+        directory(layout.report_file(RESULTS, "cells")),
+        record=layout.record_file(RESULTS, "cells"),
     log:
-        f"{RESULTS}/logs/cells.log",
+        layout.log_file(RESULTS, "cells"),
     conda:
         "../../environment.yml"
     params:
-        made_from=digest(
-            [
-                job_digest("thalweg.reporting.html.cells"),
-                launch.folder_digest(HERE / "reports"),
-                SHOWN,
-            ]
+        fingerprint=fingerprints.of_job(
+            "thalweg.reporting.html.cells",
+            fingerprints.of_folder(HERE / "reports"),
+            PAGE_FINGERPRINTS,
         ),
-        results=lambda w: RESULTS,
+        results=lambda w: str(RESULTS),
+        report=lambda w: str(layout.report_folder(RESULTS)),
     shell:
         "python -m thalweg.reporting.html.cells --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.results}/report"
-        f"{RECORDED}"
+        " --output {params.report}" + LOG_AND_RECORD
 
 
 rule report:
@@ -158,40 +152,35 @@ rule report:
         TRAINED,
         HERE / "CITATION.cff",
         HERE / "Snakefile",
-        [file for file in [certificate.file_of(EXPERIMENT)] if file.is_file()],
+        [file for file in [published_path(EXPERIMENT)] if file.is_file()],
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        expand(f"{RESULTS}/report/{{page}}.html", page=PAGES),
-        expand(
-            f"{RESULTS}/report/problems/{{problem}}.html",
-            problem=EXPERIMENT.problems,
-        ),
-        directory(f"{RESULTS}/report/source"),
-        expand(f"{RESULTS}/report/{{file}}", file=[*FILES, SUMMARY, *PROVENANCE]),
-        expand(
-            f"{RESULTS}/report/tables/{{table}}.csv",
-            table=[
-                *TABLES,
-                *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK),
-                "dictionary",
-            ],
-        ),
-        record=record("report"),
+        [
+            layout.report_file(RESULTS, name)
+            for name in (
+                *(f"{page}.html" for page in PAGES),
+                *(f"problems/{problem}.html" for problem in EXPERIMENT.problems),
+                *(f"tables/{table}.csv" for table in (*TABLES_MADE, "dictionary")),
+                *FILES,
+                SUMMARY,
+                *PROVENANCE,
+            )
+        ],
+        directory(layout.report_file(RESULTS, "source")),
+        record=layout.record_file(RESULTS, "report"),
     log:
-        f"{RESULTS}/logs/report.log",
+        layout.log_file(RESULTS, "report"),
     conda:
         "../../environment.yml"
     params:
-        made_from=digest(
-            [
-                job_digest("thalweg.reporting.html.pages"),
-                launch.folder_digest(HERE / "reports"),
-                launch.folder_digest(HERE / "workflow"),
-                SHOWN,
-            ]
+        fingerprint=fingerprints.of_job(
+            "thalweg.reporting.html.pages",
+            fingerprints.of_folder(HERE / "reports"),
+            fingerprints.of_folder(HERE / "workflow"),
+            PAGE_FINGERPRINTS,
         ),
-        results=lambda w: RESULTS,
+        results=lambda w: str(RESULTS),
+        report=lambda w: str(layout.report_folder(RESULTS)),
     shell:
         "python -m thalweg.reporting.html.pages --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.results}/report"
-        f"{RECORDED}"
+        " --output {params.report}" + LOG_AND_RECORD

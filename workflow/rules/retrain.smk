@@ -1,11 +1,7 @@
 # `snakemake --cores N retrain --config cell=PROBLEM/OPTIMIZER/SCHEDULE/BATCH_SIZE` trains a cell's evaluation runs again
 # from nothing and compares them with those that the results hold.
 
-CELL = str(config.get("cell") or "")
-try:
-    RETRAINED = launch.part_of_grid(EXPERIMENT, CELL) if CELL else {}
-except ExperimentError as error:
-    sys.exit(str(error))
+CELL = CONFIGURATION.cell
 
 
 # It has no output, so that it runs whenever it is asked for, and no input, so that it compares with results as they are
@@ -13,32 +9,30 @@ except ExperimentError as error:
 # cores: jobs of their own would need outputs, which Snakemake deletes where a job fails.
 rule retrain:
     log:
-        f"{RESULTS}/logs/retrain.log",
+        layout.log_file(RESULTS, "retrain"),
     conda:
         "../../environment.yml"
     threads: workflow.resource_settings.cores or 1
     params:
         experiment=EXPERIMENT_FILE,
-        results=RESULTS,
-        store=STORE,
-        problem=RETRAINED.get("problem"),
+        results=str(RESULTS),
+        store=str(STORE),
+        problem=CELL.get("problem"),
         optimizers=(
-            [RETRAINED["optimizer"]]
-            if "optimizer" in RETRAINED
-            else list(EXPERIMENT.optimizers)
+            [CELL["optimizer"]] if "optimizer" in CELL else list(EXPERIMENT.optimizers)
         ),
-        of_these=" ".join(
-            f"--{axis.replace('_', '-')} {RETRAINED[axis]}"
+        options=" ".join(
+            f"--{axis.replace('_', '-')} {CELL[axis]}"
             for axis in ("schedule", "batch_size")
-            if axis in RETRAINED
+            if axis in CELL
         ),
-        at_once=lambda w, threads: (
-            max(1, threads // EXPERIMENT.problems[RETRAINED["problem"]].threads)
-            if RETRAINED
+        processes=lambda w, threads: (
+            max(1, threads // EXPERIMENT.problems[CELL["problem"]].threads)
+            if CELL
             else 1
         ),
     shell:
-        "printf '%s\\n' {params.optimizers} | xargs -P {params.at_once} -I OPTIMIZER"
+        "printf '%s\\n' {params.optimizers} | xargs -P {params.processes} -I OPTIMIZER"
         " python -m thalweg.certificate.retrain --experiment {params.experiment:q} --problem {params.problem}"
-        " --optimizer OPTIMIZER {params.of_these} --results {params.results} --store {params.store}"
-        + TO_LOG
+        " --optimizer OPTIMIZER {params.options} --results {params.results} --store {params.store}"
+        + LOG_STDERR

@@ -12,25 +12,22 @@ rule time:
         ),
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        f"{RESULTS}/timings/{{problem}}.parquet",
-        record=record("timings/{problem}"),
+        layout.timings_file(RESULTS, "{problem}"),
+        record=layout.record_file(RESULTS, "timings/{problem}"),
     log:
-        f"{RESULTS}/logs/timings/{{problem}}.log",
+        layout.log_file(RESULTS, "timings/{problem}"),
     conda:
         "../../environment.yml"
     threads: workflow.resource_settings.cores or 1
     params:
-        made_from=lambda w: digest(
-            [
-                job_digest("thalweg.training.jobs.timing"),
-                PARTS["problems"][w.problem],
-                PARTS["optimizers"],
-                PARTS["software"],
-            ]
+        fingerprint=lambda w: fingerprints.of_job(
+            "thalweg.training.jobs.timing",
+            FINGERPRINTS["problems"][w.problem],
+            FINGERPRINTS["optimizers"],
+            FINGERPRINTS["software"],
         ),
-        results=lambda w: RESULTS,
-        store=lambda w: STORE,
+        results=lambda w: str(RESULTS),
+        store=lambda w: str(STORE),
     shell:
         "python -m thalweg.training.jobs.timing --experiment {input.experiment:q} --problem {wildcards.problem}"
-        " --results {params.results} --store {params.store}"
-        f"{RECORDED}"
+        " --results {params.results} --store {params.store}" + LOG_AND_RECORD

@@ -14,21 +14,21 @@ rule tune:
         checked=rules.check.output,
         problem=rules.check_problem.output,
     output:
-        **shard("tuning"),
-        record=record("tuning/{problem}/{optimizer}"),
+        **shard_files("tuning"),
+        record=layout.record_file(RESULTS, "tuning/{problem}/{optimizer}"),
     log:
-        f"{RESULTS}/logs/tuning/{{problem}}/{{optimizer}}.log",
+        layout.log_file(RESULTS, "tuning/{problem}/{optimizer}"),
     conda:
         "../../environment.yml"
     threads: lambda w: EXPERIMENT.problems[w.problem].threads
     params:
-        made_from=lambda w: trained_from(w, PARTS["seeds"]["tuning"]),
-        results=lambda w: RESULTS,
-        store=lambda w: STORE,
+        fingerprint=lambda w: training_fingerprint(w, FINGERPRINTS["seeds"]["tuning"]),
+        results=lambda w: str(RESULTS),
+        store=lambda w: str(STORE),
     shell:
         "python -m thalweg.training.jobs.train tuning --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --results {params.results} --store {params.store}"
-        + RECORDED
+        + LOG_AND_RECORD
 
 
 rule choose:
@@ -37,20 +37,19 @@ rule choose:
         runs=rules.tune.output.runs,
         histories=rules.tune.output.histories,
     output:
-        chosen=f"{RESULTS}/chosen/{{problem}}/{{optimizer}}.json",
-        record=record("choose/{problem}/{optimizer}"),
+        chosen=layout.chosen_file(RESULTS, "{problem}", "{optimizer}"),
+        record=layout.record_file(RESULTS, "choose/{problem}/{optimizer}"),
     log:
-        f"{RESULTS}/logs/choose/{{problem}}/{{optimizer}}.log",
+        layout.log_file(RESULTS, "choose/{problem}/{optimizer}"),
     conda:
         "../../environment.yml"
     params:
-        made_from=lambda w: digest(
-            [job_digest("thalweg.analysis.choose"), PARTS["optimizers"][w.optimizer]]
+        fingerprint=lambda w: fingerprints.of_job(
+            "thalweg.analysis.choose", FINGERPRINTS["optimizers"][w.optimizer]
         ),
     shell:
         "python -m thalweg.analysis.choose --experiment {input.experiment:q} --runs {input.runs:q}"
-        " --histories {input.histories:q} --output {output.chosen:q}"
-        f"{RECORDED}"
+        " --histories {input.histories:q} --output {output.chosen:q}" + LOG_AND_RECORD
 
 
 rule evaluate:
@@ -60,24 +59,23 @@ rule evaluate:
         problem=rules.check_problem.output,
         chosen=rules.choose.output.chosen,
     output:
-        **shard("evaluation"),
-        record=record("evaluation/{problem}/{optimizer}"),
+        **shard_files("evaluation"),
+        record=layout.record_file(RESULTS, "evaluation/{problem}/{optimizer}"),
     log:
-        f"{RESULTS}/logs/evaluation/{{problem}}/{{optimizer}}.log",
+        layout.log_file(RESULTS, "evaluation/{problem}/{optimizer}"),
     conda:
         "../../environment.yml"
     threads: lambda w: EXPERIMENT.problems[w.problem].threads
     params:
-        made_from=lambda w: trained_from(
-            w, PARTS["seeds"]["evaluation"], PARTS["reproductions"]
+        fingerprint=lambda w: training_fingerprint(
+            w, FINGERPRINTS["seeds"]["evaluation"], FINGERPRINTS["reproductions"]
         ),
-        results=lambda w: RESULTS,
-        store=lambda w: STORE,
+        results=lambda w: str(RESULTS),
+        store=lambda w: str(STORE),
     shell:
         "python -m thalweg.training.jobs.train evaluation --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --chosen {input.chosen:q} --results {params.results}"
-        " --store {params.store}"
-        f"{RECORDED}"
+        " --store {params.store}" + LOG_AND_RECORD
 
 
 # Of problems that record their weights.
@@ -90,22 +88,19 @@ rule surface:
         ),
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        f"{RESULTS}/surfaces/{{problem}}.parquet",
-        record=record("surfaces/{problem}"),
+        layout.surface_file(RESULTS, "{problem}"),
+        record=layout.record_file(RESULTS, "surfaces/{problem}"),
     log:
-        f"{RESULTS}/logs/surfaces/{{problem}}.log",
+        layout.log_file(RESULTS, "surfaces/{problem}"),
     conda:
         "../../environment.yml"
     params:
-        made_from=lambda w: digest(
-            [
-                job_digest("thalweg.training.jobs.surface"),
-                PARTS["problems"][w.problem],
-                PARTS["software"],
-            ]
+        fingerprint=lambda w: fingerprints.of_job(
+            "thalweg.training.jobs.surface",
+            FINGERPRINTS["problems"][w.problem],
+            FINGERPRINTS["software"],
         ),
-        results=lambda w: RESULTS,
+        results=lambda w: str(RESULTS),
     shell:
         "python -m thalweg.training.jobs.surface --experiment {input.experiment:q} --problem {wildcards.problem}"
-        " --results {params.results}"
-        f"{RECORDED}"
+        " --results {params.results}" + LOG_AND_RECORD

@@ -1,7 +1,8 @@
-"""The outputs of finished jobs, held against their digests: Snakemake never opens again what a job has left.
+"""Records of what finished jobs left, so that damage to it is found: Snakemake itself never opens those files again.
 
-A job ends by `python -m thalweg.results.digests`, which writes a record of its outputs. The record is itself one of the
-outputs that the rule declares: a killed job leaves none and is run again, and so is a job whose record was removed.
+Each job ends with `python -m thalweg.results.digests`, which writes the digests of the job's outputs into a record. The
+rule declares the record as an output too. So a killed job, which leaves no record, is run again, and so is a job whose
+record was removed.
 """
 
 import argparse
@@ -11,28 +12,29 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def of_file(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def write(record: Path, results: Path, outputs: Iterable[Path]) -> None:
-    """Write the digests of files, and of all files in folders, by their places in `results`.
+    """Write a record of the digests of files, and of all files in folders, by their paths relative to `results`.
 
-    The first line is the digest of the others, so that a record that is damaged or half written is none.
+    The first line is the digest of the others, by which a damaged or half-written record is known.
     """
     files = {file for output in outputs for file in (output, *output.rglob("*")) if file.is_file()}
-    lines = "".join(f"{of_file(file)}  {file.relative_to(results)}\n" for file in sorted(files))
+    lines = "".join(f"{file_digest(file)}  {file.relative_to(results)}\n" for file in sorted(files))
     record.write_text(f"{hashlib.sha256(lines.encode()).hexdigest()}\n{lines}", encoding="utf-8")
 
 
 def read(record: Path) -> dict[str, str] | None:
-    """The digest of each file by its place in the results; None where the record is not whole."""
+    """The digest of each recorded file by its path in the results; None where the record itself is damaged."""
     checksum, _, lines = record.read_bytes().partition(b"\n")
     if hashlib.sha256(lines).hexdigest().encode() != checksum:
         return None
     entries = (line.partition("  ") for line in lines.decode().splitlines())
-    return {place: digest for digest, _, place in entries}
+    return {path: digest for digest, _, path in entries}
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""What of the store no experiment uses: `python -m thalweg.results.gc` lists it, and with --prune removes it.
+"""What in the store no experiment uses: `python -m thalweg.results.gc` lists it, and with --prune removes it.
 
-A run is used where the results of an experiment name it: each training job leaves a shard of its runs. So results must
-be complete before anything may go, and nobody may work on them meanwhile. Runs that are used are held against their
-checksums and damaged ones set aside. For the next launch to train these again, and those that are missing, the records
-of their jobs go.
+An experiment uses the runs that its results name: each training job leaves a shard of its runs. So results must be
+complete before anything may be removed, and nobody may work on them meanwhile. The runs that are used are checked, and
+damaged ones set aside. Where runs are damaged or missing, the records of their jobs are removed, so that the next
+launch trains them again.
 """
 
 import argparse
@@ -14,10 +14,11 @@ from pathlib import Path
 from filelock import Timeout
 from pyarrow import ArrowInvalid
 
-from thalweg.experiment.schema import Experiment, ExperimentError, load
-from thalweg.results import locks, store
+from thalweg.experiment.errors import ExperimentError
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
+from thalweg.results import layout, locks, provenance, shards, store
 from thalweg.results.progress import Job, training_jobs
-from thalweg.workflow import launch
 
 
 def main() -> None:
@@ -26,35 +27,32 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="the folder of all results")
     parser.add_argument("--prune", action="store_true", help="remove what is listed")
     arguments = parser.parse_args()
-    folder = arguments.results / "store"
-    files = sorted(arguments.experiments.glob("*.yaml"))
+    all_results = arguments.results
+    folder = layout.store_folder(all_results)
+    experiment_files = sorted(arguments.experiments.glob("*.yaml"))
     try:
-        begun = [load(file) for file in files if (arguments.results / file.stem).is_dir()]
+        experiments = [load(file) for file in experiment_files if (all_results / file.stem).is_dir()]
     except ExperimentError as error:
         sys.exit(str(error))
-    for experiment in begun:
-        hold(arguments.results / experiment.name)
-    unfinished = [
-        *of_no_experiment(files, arguments.results),
-        *(job for experiment in begun for job in without_shard(experiment, arguments.results)),
+    for experiment in experiments:
+        lock_results(all_results / experiment.name)
+    reasons_to_keep = [
+        *results_without_experiment({file.stem for file in experiment_files}, all_results),
+        *(line for experiment in experiments for line in unfinished_jobs(experiment, all_results)),
     ]
-    jobs = {
-        (experiment.name, job): used_by(experiment, arguments.results, job)
-        for experiment in begun
+    runs_by_job = {
+        (experiment.name, job): used_runs(experiment, all_results, job)
+        for experiment in experiments
         for job in training_jobs(experiment)
     }
-    used = {run for runs in jobs.values() for run in runs}
+    used = {run for runs in runs_by_job.values() for run in runs}
     stored = {file.stem: file for file in folder.glob("*/*.json")}
-    unused = [file for run, file in sorted(stored.items()) if run not in used]
-    # What was set aside, and what killed jobs had begun to write.
-    aside = [*folder.glob("*/*.damaged"), *arguments.results.glob("*/damaged/**/*")]
-    unused += sorted(file for file in [*aside, *arguments.results.rglob(".*.part")] if file.is_file())
+    unused = [*(file for run, file in sorted(stored.items()) if run not in used), *leftovers(all_results)]
     damaged = [run for run in sorted(used & stored.keys()) if store.read_run(folder, run) is None]
-
     lost = used - stored.keys() | {*damaged}
-    for (name, job), runs in jobs.items():
+    for (name, job), runs in runs_by_job.items():
         if lost & runs:
-            launch.record_file(arguments.results / name, job).unlink(missing_ok=True)
+            layout.record_file(all_results / name, job.name).unlink(missing_ok=True)
 
     for file in unused:
         print(file)
@@ -63,55 +61,65 @@ def main() -> None:
         f"{len(unused):,} files ({megabytes:.1f} MB) are used by no experiment; of {len(used):,} runs that are used, "
         f"{len(used) - len(used & stored.keys()):,} are missing and {len(damaged):,} damaged"
     )
-    for told in unfinished:
-        print(f"{told}, so that runs of it may be among these", file=sys.stderr)
+    for reason in reasons_to_keep:
+        print(f"{reason}, so that runs of it may be among these", file=sys.stderr)
     if arguments.prune:
-        if unfinished:
+        if reasons_to_keep:
             sys.exit("nothing was removed: finish these experiments first, or remove their results")
         for file in unused:
             file.unlink()
         print("removed")
 
 
-def hold(results: Path) -> None:
-    """Keep launches off the results. Exits where one works on them."""
+def lock_results(results: Path) -> None:
+    """Keep launches off an experiment's results until this process ends. Exits where a launch works on them."""
+    lock = layout.launch_lock(results)
     try:
-        locks.acquire(launch.lock_file(results), launch.command(), timeout=0)
+        locks.acquire(lock, provenance.command_line(), timeout=0)
     except Timeout:
-        sys.exit(f"{results} is being worked on by {locks.holder(launch.lock_file(results))}; wait until it is done")
+        sys.exit(f"{results} is being worked on by {locks.holder(lock)}; wait until it is done")
 
 
-def of_no_experiment(files: list[Path], results: Path) -> Iterator[str]:
-    """Results with runs whose experiment file is not there, being renamed, elsewhere, or of another branch."""
-    known = {file.stem for file in files}
-    for folder in sorted(results.glob("*/runs")):
-        if folder.parent.name not in known:
-            yield f"{folder.parent}: its experiment file is not there"
+def leftovers(all_results: Path) -> list[Path]:
+    """The damaged files that were set aside, and the temporary files of killed jobs; sorted."""
+    files = [
+        *layout.store_folder(all_results).glob("*/*.damaged"),
+        *(file for results in all_results.glob("*") for file in layout.damaged_folder(results).rglob("*")),
+        *all_results.rglob(".*.part"),
+    ]
+    return sorted(file for file in files if file.is_file())
 
 
-def without_shard(experiment: Experiment, results: Path) -> Iterator[str]:
-    """The training jobs of an experiment that have not finished."""
+def results_without_experiment(experiments: set[str], all_results: Path) -> Iterator[str]:
+    """Name results with runs whose experiment file is not there, being renamed, elsewhere, or on another branch."""
+    for results in sorted(all_results.glob("*")):
+        if layout.runs_folder(results).exists() and results.name not in experiments:
+            yield f"{results}: its experiment file is not there"
+
+
+def unfinished_jobs(experiment: Experiment, all_results: Path) -> Iterator[str]:
+    """Name the training jobs of an experiment that have not finished."""
     for job in training_jobs(experiment):
-        if not (_shard(experiment, results, job) / "runs.parquet").is_file():
+        if not _runs_file(experiment, all_results, job).is_file():
             yield f"{experiment.name}: {job.heading}: no results yet"
 
 
-def used_by(experiment: Experiment, results: Path, job: Job) -> set[str]:
-    """The digests of all runs that the results of an experiment name as those of a job."""
-    folder = _shard(experiment, results, job)
-    if not (folder / "runs.parquet").is_file():
+def used_runs(experiment: Experiment, all_results: Path, job: Job) -> set[str]:
+    """The digests of the runs that a job's shard names. Exits where the shard is damaged."""
+    file = _runs_file(experiment, all_results, job)
+    if not file.is_file():
         return set()
     try:
-        return set(store.read_shards([folder], "runs")["run"].to_pylist())
+        return set(shards.read_shards([file.parent], "runs")["run"].to_pylist())
     except (ArrowInvalid, OSError):
         sys.exit(
-            f"{folder / 'runs.parquet'} is damaged, so that nobody knows which runs it names; make it again by "
+            f"{file} is damaged, so that nobody knows which runs it names; make it again by "
             f"snakemake --cores N --config experiment={experiment.name}"
         )
 
 
-def _shard(experiment: Experiment, results: Path, job: Job) -> Path:
-    return store.shard_folder(results / experiment.name, *job)
+def _runs_file(experiment: Experiment, all_results: Path, job: Job) -> Path:
+    return layout.shard_file(layout.shard_folder(all_results / experiment.name, *job), "runs")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How far an experiment is: runs done and left, time left, and what a launch cost.
 
-Each training job keeps one small file up to date. Any job can then tell how the whole experiment stands, and the
-launch can add up what it cost. None of it is anybody's input.
+Each training job keeps one small file up to date. From these files any job can print how far the whole experiment is,
+and the launch can add up what it cost. No result is made from them.
 """
 
 import json
@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 from thalweg.experiment.schema import Experiment
 from thalweg.grid import declared
-from thalweg.results import store
+from thalweg.results import files, layout
 
 STAGES = ("tuning", "evaluation")
 WORKERS_VARIABLE = "THALWEG_WORKERS"
 """The environment variable by which a launch tells its jobs how many of them run at once."""
 
-BETWEEN_LINES = 10.0
-"""Seconds between two lines of a job on the terminal."""
+SECONDS_BETWEEN_LINES = 10.0
+"""How long a job waits before it prints another line about its progress."""
 
 
 class Job(NamedTuple):
@@ -33,94 +33,100 @@ class Job(NamedTuple):
     optimizer: str
 
     @property
+    def name(self) -> str:
+        """The job's name in paths of the results, as in `tuning/sine/adam`."""
+        return "/".join(self)
+
+    @property
     def heading(self) -> str:
-        """How it is called on the terminal."""
+        """The job's name on the terminal, as in `tuning sine × adam`."""
         return "{} {} × {}".format(*self)
 
 
 @dataclass
 class Progress:
-    """How far a job is. Of the runs that it is asked for, `total` with repetitions, `done` are there; `found` were in
-    the store and `trained` were not, each counted once. `seconds` is its time so far, `cpu` its core-seconds by what
-    they were spent on."""
+    """How far a job is.
+
+    `total` is the number of runs that the job asks for and `done` the number of those that are finished; both count a
+    run as often as it is asked for. `from_store` and `trained` count each run once: those that were in the store, and
+    those that were not. `seconds` is the job's time so far, and `cpu` its core-seconds by phase.
+    """
 
     problem: str
     total: int
     done: int
-    found: int
+    from_store: int
     trained: int = 0
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
 
 
-class Teller:
-    """Tells the terminal from time to time how far a job is, and keeps count of what it was spent on."""
+class TerminalReporter:
+    """Prints from time to time how far a job is, and counts its core-seconds by phase."""
 
     def __init__(self, heading: str, progress: Progress):
-        self._heading, self._progress, self._told = heading, progress, time.monotonic()
+        self._heading, self._progress, self._last_printed = heading, progress, time.monotonic()
 
-    def tell(self, message: str) -> None:
+    def print_line(self, message: str) -> None:
+        """Print a message at once, with the job's heading."""
         print(f"[{self._heading}] {message}", flush=True)
 
     @contextmanager
-    def spending(self, on: str) -> Iterator[None]:
-        """Count the core-seconds of what happens inside as spent on `on`."""
-        began = time.process_time()
+    def count_cpu(self, phase: str) -> Iterator[None]:
+        """Count the core-seconds of the block as those of a phase."""
+        start = time.process_time()
         yield
-        spent = self._progress.cpu
-        spent[on] = spent.get(on, 0.0) + time.process_time() - began
+        cpu = self._progress.cpu
+        cpu[phase] = cpu.get(phase, 0.0) + time.process_time() - start
 
-    def update(self, done: int) -> None:
-        """One more run was trained, and `done` of the job's runs are there."""
+    def count_trained(self, done: int) -> None:
+        """Count one more trained run; `done` of the job's runs are finished now."""
         self._progress.done = done
         self._progress.trained += 1
-        self._tell_at_times(f"{done} of {self._progress.total} runs")
+        self._print_if_due(f"{done} of {self._progress.total} runs")
 
-    def within(self, share: float) -> None:
-        """So much of the run that is being trained is done."""
-        self._tell_at_times(f"{share:.0%} of run {self._progress.done + 1} of {self._progress.total}")
+    def show_share(self, share: float) -> None:
+        """Show which share, from 0 to 1, of the current run is done."""
+        self._print_if_due(f"{share:.0%} of run {self._progress.done + 1} of {self._progress.total}")
 
-    def _tell_at_times(self, message: str) -> None:
-        if time.monotonic() - self._told > BETWEEN_LINES:
-            self._told = time.monotonic()
-            self._tell_now(message)
+    def _print_if_due(self, message: str) -> None:
+        if time.monotonic() - self._last_printed > SECONDS_BETWEEN_LINES:
+            self._last_printed = time.monotonic()
+            self._print_progress(message)
 
-    def _tell_now(self, message: str) -> None:
-        self.tell(message)
+    def _print_progress(self, message: str) -> None:
+        self.print_line(message)
 
 
-class Reporter(Teller):
-    """Keeps a job's progress file too, and tells how far the whole experiment is."""
+class JobReporter(TerminalReporter):
+    """Also keeps the job's progress file up to date, and prints how far the whole experiment is."""
 
-    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, done: int, found: int):
+    def __init__(self, results: Path, experiment: Experiment, job: Job, total: int, done: int, from_store: int):
         cpu = {"starting": time.process_time()}
-        super().__init__(job.heading, Progress(job.problem, total, done, found, cpu=cpu))
+        super().__init__(job.heading, Progress(job.problem, total, done, from_store, cpu=cpu))
         self._results, self._experiment, self._job = results, experiment, job
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self._write()
 
     def finish(self) -> None:
-        spent = self._progress.cpu
-        spent["storing"] = time.process_time() - sum(spent.values())
+        """Note that all runs are done. Core-seconds that no phase has counted went into storing runs."""
+        cpu = self._progress.cpu
+        cpu["storing"] = time.process_time() - sum(cpu.values())
         self._progress.done = self._progress.total
         self._write()
-        self.tell(self._overall())
+        self.print_line(self._experiment_line())
 
-    def _tell_now(self, message: str) -> None:
+    def _print_progress(self, message: str) -> None:
         self._write()
-        self.tell(f"{message}; {self._overall()}")
+        self.print_line(f"{message}; {self._experiment_line()}")
 
-    def _overall(self) -> str:
+    def _experiment_line(self) -> str:
         workers = int(os.environ.get(WORKERS_VARIABLE, "1"))
-        return overall(self._experiment, read(self._results, training_jobs(self._experiment)), workers)
+        return experiment_line(self._experiment, read(self._results, training_jobs(self._experiment)), workers)
 
     def _write(self) -> None:
-        self._progress.seconds = time.monotonic() - self._began
-        store.write_json(progress_file(self._results, self._job), asdict(self._progress))
-
-
-def progress_file(results: Path, job: Job) -> Path:
-    return results / "progress" / f"{'.'.join(job)}.json"
+        self._progress.seconds = time.monotonic() - self._start
+        files.write_json(layout.progress_file(self._results, self._job.name), asdict(self._progress))
 
 
 def training_jobs(experiment: Experiment) -> list[Job]:
@@ -133,16 +139,16 @@ def training_jobs(experiment: Experiment) -> list[Job]:
     ]
 
 
-def read(results: Path, of: Iterable[Job]) -> list[Progress]:
-    """The progress of those of some jobs that have written any. A file that is damaged tells nothing."""
-    found = []
-    for job in of:
+def read(results: Path, jobs: Iterable[Job]) -> list[Progress]:
+    """The progress of those jobs that have written any. Damaged files are left out."""
+    readable = []
+    for job in jobs:
         with suppress(OSError, ValueError, TypeError):
-            found.append(Progress(**json.loads(progress_file(results, job).read_bytes())))
-    return found
+            readable.append(Progress(**json.loads(layout.progress_file(results, job.name).read_bytes())))
+    return readable
 
 
-def overall(experiment: Experiment, jobs: Iterable[Progress], workers: int) -> str:
+def experiment_line(experiment: Experiment, jobs: Iterable[Progress], workers: int) -> str:
     """One line: `article: 3,120 of 5,982 runs done, 2,862 left, about 4 min to go`."""
     jobs = list(jobs)
     total, done = sum(declared(experiment).values()), sum(job.done for job in jobs)
@@ -151,33 +157,34 @@ def overall(experiment: Experiment, jobs: Iterable[Progress], workers: int) -> s
     if unknown:
         time_left = f"time left not known before {', '.join(unknown)} began"
     else:
-        time_left = f"about {duration(sum(seconds or 0 for seconds in left.values()) / workers)} to go"
+        time_left = f"about {format_duration(sum(seconds or 0 for seconds in left.values()) / workers)} to go"
     return f"{experiment.name}: {done:,} of {total:,} runs done, {total - done:,} left, {time_left}"
 
 
 def seconds_left(experiment: Experiment, problem: str, jobs: list[Progress]) -> float | None:
-    """Core-seconds that a problem's missing runs will take if they take what its trained ones took on average.
+    """Core-seconds that a problem's missing runs will take if they take as long as its trained ones did on average.
 
     None where runs are missing and none has been trained to judge by.
     """
-    own = [job for job in jobs if job.problem == problem]
-    asked = sum(count for (of_problem, _), count in declared(experiment).items() if of_problem == problem)
-    missing, trained = asked - sum(job.done for job in own), sum(job.trained for job in own)
+    of_problem = [job for job in jobs if job.problem == problem]
+    total = sum(count for (name, _), count in declared(experiment).items() if name == problem)
+    missing, trained = total - sum(job.done for job in of_problem), sum(job.trained for job in of_problem)
     if missing <= 0:
         return 0.0
-    return missing * sum(job.seconds for job in own) / trained if trained else None
+    return missing * sum(job.seconds for job in of_problem) / trained if trained else None
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """A duration in seconds, minutes or hours, whichever suits it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def cost(jobs: Iterable[Progress]) -> dict[str, float]:
-    """Core-seconds of training jobs by what they were spent on."""
+def cpu_by_phase(jobs: Iterable[Progress]) -> dict[str, float]:
+    """The core-seconds of some jobs together, by phase."""
     total: dict[str, float] = {}
     for job in jobs:
-        for name, seconds in job.cpu.items():
-            total[name] = total.get(name, 0.0) + seconds
+        for phase, seconds in job.cpu.items():
+            total[phase] = total.get(phase, 0.0) + seconds
     return total

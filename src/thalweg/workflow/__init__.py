@@ -1,1 +1,1 @@
-"""What the Snakefile needs beside its rules."""
+"""What the Snakefile needs beside its rules. Nothing here loads pandas, matplotlib or TensorFlow."""

@@ -78,10 +78,10 @@ def summary(experiment: Experiment, results: Path, jobs: Iterable[progress.Job],
 
 
 def failure_advice(experiment: Experiment, results: Path, cores: int | None) -> str:
-    """What a user can do after jobs failed; nothing where no training job has ever finished."""
+    """What a user can do after jobs failed, in two lines; nothing where no training job has ever finished."""
     if not any(layout.finished_shards(results)):
         return ""
     return (
         "Some jobs failed. The same command tries them again; of the runs that are there, a report is made by\n"
-        f"snakemake --cores {cores} --config experiment={experiment.name} incomplete=yes"
+        f"snakemake --cores {cores} --config experiment={experiment.name} incomplete=yes\n"
     )

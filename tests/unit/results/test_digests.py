@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from thalweg.results import digests, locks
-from thalweg.workflow import launch
+from thalweg.workflow import recovery
 
 CONTENT = {"tables/cells.csv": b"a,b\n1,2\n", "report/cells/one.html": b"<p>one</p>", "report/a file.svg": bytes(99)}
 
@@ -36,9 +36,9 @@ def files(results):
 
 def test_what_is_whole_is_left_alone(results):
     before = files(results)
-    assert launch.set_aside_damaged(results) == []
+    assert recovery.set_aside_damaged(results) == []
     assert {name: content for name, content in files(results).items() if name != "launch.lock"} == before
-    assert launch.set_aside_damaged(results / "nothing") == []
+    assert recovery.set_aside_damaged(results / "nothing") == []
     assert not (results / "nothing").exists()
 
 
@@ -49,7 +49,7 @@ def test_what_is_dated_ahead_of_the_clock_is_dated_back_in_its_order(results):
         os.utime(results / name, ns=(ahead, ahead + 10 * place))
     as_it_was = (results / "report/a file.svg").stat().st_mtime_ns
     before = time.time_ns()
-    assert launch.set_aside_damaged(results) == []
+    assert recovery.set_aside_damaged(results) == []
     dates = [(results / name).stat().st_mtime_ns for name in places]
     assert before - 10**7 < dates[0] < dates[1] < dates[2] <= time.time_ns()
     assert (results / "report/a file.svg").stat().st_mtime_ns == as_it_was
@@ -73,7 +73,7 @@ def test_a_flipped_bit_of_a_file_or_a_record_is_found(results):
         flipped = bytearray(whole[name])
         flipped[bit // 8] ^= 1 << bit % 8
         (results / name).write_bytes(flipped)
-        assert launch.set_aside_damaged(results) == [
+        assert recovery.set_aside_damaged(results) == [
             f"{results / name} is damaged; set aside as {results / 'damaged' / name}, and made again"
         ]
         job = "check" if name in ("checked.json", "digests/check.sha256") else "report"
@@ -86,7 +86,7 @@ def test_a_flipped_bit_of_a_file_or_a_record_is_found(results):
 
 def test_a_job_whose_file_is_gone_runs_again(results):
     (results / "report/cells/one.html").unlink()
-    assert launch.set_aside_damaged(results) == []
+    assert recovery.set_aside_damaged(results) == []
     assert not (results / "digests/report.sha256").exists()
     assert (results / "digests/check.sha256").exists()
 
@@ -95,12 +95,12 @@ def test_nothing_is_touched_while_another_launch_works_on_the_results(results):
     (results / "checked.json").write_bytes(b"half of some")
     with FileLock(results / "launch.lock"):
         script = (
-            "from pathlib import Path; from thalweg.workflow import launch\n"
-            f"print(launch.set_aside_damaged(Path({str(results)!r})))"
+            "from pathlib import Path; from thalweg.workflow import recovery\n"
+            f"print(recovery.set_aside_damaged(Path({str(results)!r})))"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-    assert len(launch.set_aside_damaged(results)) == 1
+    assert len(recovery.set_aside_damaged(results)) == 1
 
 
 def test_a_lock_is_freed_by_its_holder_s_death_and_names_the_holder(tmp_path):

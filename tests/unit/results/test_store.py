@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thalweg.results import store
+from thalweg.results import files, store
 
 DIGEST = "ab" * 32
 RECORD = {"history": {"step": [0, 1], "train_loss": [0.1, 1e-45]}, "text": "×"}
@@ -89,9 +89,9 @@ def test_whatever_is_written_comes_back_and_whatever_is_damaged_is_found(tmp_pat
 def test_what_cannot_be_written_ends_the_process_and_says_why(tmp_path):
     """Where a file may be no larger than a quota; a full disk is the same with other words."""
     script = (
-        "import resource; from pathlib import Path; from thalweg.results import store\n"
+        "import resource; from pathlib import Path; from thalweg.results import files, store\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        f"store.write_whole(Path({str(tmp_path)!r}) / 'large', bytes(2000))"
+        f"files.write_atomically(Path({str(tmp_path)!r}) / 'large', bytes(2000))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
@@ -104,14 +104,14 @@ def test_what_cannot_be_written_ends_the_process_and_says_why(tmp_path):
 
 def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path):
     script = (
-        "import os, signal; from pathlib import Path; from thalweg.results import store\n"
+        "import os, signal; from pathlib import Path; from thalweg.results import files, store\n"
         f"target = Path({str(tmp_path)!r}) / 'whole'\n"
         "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "store.write_whole(target, b'x' * 10_000_000)"
+        "files.write_atomically(target, b'x' * 10_000_000)"
     )
     assert subprocess.run([sys.executable, "-c", script]).returncode == -9
     assert not (tmp_path / "whole").exists()
-    store.write_whole(tmp_path / "whole", b"new")
+    files.write_atomically(tmp_path / "whole", b"new")
     assert (tmp_path / "whole").read_bytes() == b"new"
 
 
@@ -119,7 +119,7 @@ def test_a_killed_writer_leaves_nothing_under_the_name(tmp_path):
 def test_a_file_is_open_to_those_whom_the_users_umask_lets_in(tmp_path, umask, mode):
     before = os.umask(umask)
     try:
-        store.write_whole(tmp_path / "file", b"text")
+        files.write_atomically(tmp_path / "file", b"text")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
@@ -127,14 +127,14 @@ def test_a_file_is_open_to_those_whom_the_users_umask_lets_in(tmp_path, umask, m
 
 def write_often(file, content):
     for _ in range(200):
-        store.write_whole(file, content)
+        files.write_atomically(file, content)
 
 
 def test_of_many_writers_at_once_one_has_written_the_whole(tmp_path):
     file = tmp_path / "file"
     contents = [bytes([letter]) * 50_000 for letter in b"abcd"]
     writers = [multiprocessing.Process(target=write_often, args=(file, content)) for content in contents]
-    store.write_whole(file, contents[0])
+    files.write_atomically(file, contents[0])
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
