@@ -1,7 +1,8 @@
-"""Claims in the experiment file: sentences about the results, written so that they can be checked.
+"""Claims in the experiment file: sentences about the results, written so that they can be tested.
 
-A claim compares two sets of cells (`compare`) or measures one thing (`of`). Here is how it is written and what it
-names; thalweg.analysis.claims says what comes of it.
+A claim compares two sets of cells (`compare`), or measures a reproduction or a factor (`of`). This module says how a
+claim is written and what it names, thalweg.experiment.measures what can be measured, and thalweg.analysis.claims how a
+claim is judged.
 """
 
 import math
@@ -9,61 +10,40 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from thalweg.experiment import search_space
+from thalweg.experiment.keys import key
+from thalweg.experiment.measures import read_measure
+from thalweg.experiment.measures.base import NUMBER, Measure, read_number
 
-AXES = ("problem", "optimizer", "schedule", "batch_size", "learning_rate")
-"""What a cell is named by, with its peak learning rate."""
+COMPARED_AXES = ("optimizer", "schedule", "batch_size", "learning_rate")
+"""The axes in which the two sides of a comparison can differ."""
 
-FACTORS = ("optimizer", "learning_rate", "schedule", "batch_size")
-"""What a share of variance may be due to."""
+CLAIM_AXES = ("problem", *COMPARED_AXES)
+"""The axes of which a comparison can name levels."""
 
 TUNED = "tuned"
-"""The learning rate that tuning chose for each cell: what a comparison is at where it names no rate."""
+"""The learning rate that tuning chose for each cell. A comparison that names no rate is at this one."""
 
 Level = str | int | float
 Expected = Literal["lower", "higher", "same"]
 
 
-class Measure(NamedTuple):
-    """What is measured: its kind, the column of the histories it is taken from, and what that is to reach.
-
-    A `column` of "" is no column, or for `steps to`, `epochs to` and `seconds to` each problem's own target.
-    """
-
-    text: str
-    kind: str
-    column: str = ""
-    at_least: bool = False
-    value: float = 0.0
-
-    @property
-    def is_in_seconds(self) -> bool:
-        """Whether it rests on what a clock measured, so that it may come out otherwise on another machine."""
-        return self.kind == "seconds to"
-
-    @property
-    def is_time_to_target(self) -> bool:
-        """Whether it is infinite for a run that never reached a target, which is known only to have taken longer."""
-        return self.kind in ("steps to", "epochs to", "seconds to")
-
-    @property
-    def is_of_runs(self) -> bool:
-        """Whether each run has a value of its own."""
-        return self.kind not in ("share of variance", "share of variance with interactions", "share of epochs")
-
-    @property
-    def is_share(self) -> bool:
-        """Whether values lie between 0 and 1, so that they are given in % and differ by points."""
-        return (
-            not self.is_of_runs or self.kind == "rises" or (self.kind in ("final", "best") and _is_a_share(self.column))
-        )
-
-
 class Comparison(NamedTuple):
-    """Two sets of cells that differ in one axis, `level` against `other`. An axis that is not `fixed` has all of its
-    levels on both sides, and the learning rate is tuned."""
+    """Two sets of cells that differ in one axis: `level` is compared with `other`.
+
+    `fixed` has the levels of other axes that both sides share. An axis that is not named has all of its levels on both
+    sides; a learning rate that is not named is the tuned one.
+    """
 
     axis: str
     level: Level
@@ -71,12 +51,12 @@ class Comparison(NamedTuple):
     fixed: tuple[tuple[str, Level], ...]
 
     def sides(self) -> tuple[dict[str, Level], dict[str, Level]]:
-        """The two sets of cells, each by the levels that it names."""
+        """Return the levels of both sides by axis, the side of `level` first."""
         return {**dict(self.fixed), self.axis: self.level}, {**dict(self.fixed), self.axis: self.other}
 
 
 class Range(NamedTuple):
-    """The values that a claim expects of what it measures, both ends included; infinite where there is none."""
+    """The values that a claim expects, both ends included; None for no end. `share` tells whether they are in %."""
 
     low: float | None
     high: float | None
@@ -84,56 +64,17 @@ class Range(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """The smallest effect of interest: a share of a ratio (%) or a difference (points)."""
+    """The smallest effect of interest, as a fraction: of a ratio (%), or of a difference of shares (points)."""
 
     amount: float
     unit: Literal["%", "point"]
 
 
-def _is_a_share(column: str) -> bool:
-    return any(word in column for word in ("accuracy", "auc", "precision", "recall", "iou"))
-
-
-_SPLIT = r"(train|validation|test) ([a-z][\w ]*?)"
-_NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
-_MEASURES = {
-    "final": rf"final {_SPLIT}",
-    "best": rf"best {_SPLIT}",
-    "rises": rf"rises of {_SPLIT}",
-    "steps to": rf"steps to {_SPLIT} ?(<=|>=) ?{_NUMBER}|steps to target",
-    "epochs to": rf"epochs to {_SPLIT} ?(<=|>=) ?{_NUMBER}|epochs to target",
-    "seconds to": rf"seconds to {_SPLIT} ?(<=|>=) ?{_NUMBER}|seconds to target",
-    "steps an epoch": "steps an epoch",
-    "gradient noise": "gradient noise",
-    "prediction": rf"prediction at x = {_NUMBER}",
-    "share of variance": "share of variance",
-    "share of variance with interactions": "share of variance with interactions",
-    "share of epochs": "share of epochs with a lower learning rate",
-}
-_HOW_TO_MEASURE = (
-    "write final train loss, best validation accuracy, steps to train loss <= 0.01, steps to target, seconds to "
-    "target, rises of train loss, steps an epoch, gradient noise, prediction at x = 10, share of variance, share of "
-    "variance with interactions, or share of epochs with a lower learning rate"
-)
-
-
-def read_measure(value: Any) -> Measure:
-    """A measure as the experiment file writes it. Raises ValueError for what is none."""
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    for kind, pattern in _MEASURES.items():
-        match = re.fullmatch(pattern, text)
-        if not match:
-            continue
-        if kind == "prediction":
-            return Measure(text, kind, value=_number(match[1]))
-        parts = [part for part in match.groups() if part is not None]
-        column = "_".join(parts[:2]).replace(" ", "_")
-        return Measure(text, kind, column, ">=" in parts, _number(parts[3]) if len(parts) > 3 else 0.0)
-    raise ValueError(f"{value!r} is no measure; {_HOW_TO_MEASURE}")
-
-
 def read_comparison(value: Any) -> Any:
-    """Two sets of cells: `{optimizer: adam, with: sgd, problem: sine}`. `with` stands after what it is compared to."""
+    """Read two sets of cells: `{optimizer: adam, with: sgd, problem: sine}`. The key `with` follows the axis compared.
+
+    Raises ValueError for anything else; None stays None.
+    """
     if value is None:
         return None
     if not isinstance(value, dict) or "with" not in value:
@@ -141,11 +82,11 @@ def read_comparison(value: Any) -> Any:
     names = list(value)
     place = names.index("with")
     axis = names[place - 1] if place else ""
-    if axis not in AXES[1:]:
-        raise ValueError(f"with: stands after what it is compared to, one of {', '.join(AXES[1:])}")
-    _only(names, (*AXES, "with"))
-    levels = {name: _level(name, level) for name, level in value.items() if name != "with"}
-    other = _level(axis, value["with"])
+    if axis not in COMPARED_AXES:
+        raise ValueError(f"with: stands after what it is compared to, one of {', '.join(COMPARED_AXES)}")
+    _check_keys(names, (*CLAIM_AXES, "with"))
+    levels = {name: _read_level(name, level) for name, level in value.items() if name != "with"}
+    other = _read_level(axis, value["with"])
     if other == levels[axis]:
         raise ValueError(f"with: {other!r} is compared with itself")
     if axis == "learning_rate" and TUNED in (other, levels[axis]):
@@ -154,11 +95,11 @@ def read_comparison(value: Any) -> Any:
     return Comparison(axis, levels[axis], other, fixed)
 
 
-def _level(axis: str, value: Any) -> Level:
+def _read_level(axis: str, value: Any) -> Level:
     if axis == "batch_size":
         fits = isinstance(value, int) and not isinstance(value, bool) and value > 0
     elif axis == "learning_rate":
-        fits = value == TUNED or (search_space.is_number(value) and 0 < value <= search_space.LARGEST)
+        fits = value == TUNED or (search_space.is_number(value) and 0 < value <= search_space.MAX_FLOAT32)
     else:
         fits = isinstance(value, str)
     if not fits:
@@ -168,35 +109,46 @@ def _level(axis: str, value: Any) -> Level:
     return level
 
 
-def _only(names: list[Any], known: tuple[str, ...]) -> None:
+def _check_keys(names: list[Any], known: tuple[str, ...]) -> None:
     for name in names:
         if name not in known:
             raise ValueError(f"{name}: unknown key; known here: {', '.join(known)}")
 
 
+MeasureText = Annotated[
+    Measure,
+    PlainValidator(read_measure),
+    PlainSerializer(lambda measure: measure.text),
+    WithJsonSchema({"type": "string"}),
+]
+"""A measure as the experiment file writes it."""
+
+
 class Of(BaseModel):
-    """What a measure is of: a reproduction's runs, or a factor on one problem or on all."""
+    """What is measured without a comparison: a reproduction's runs, or a factor on one problem or on all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    reproduction: str | None = None
-    factor: Literal["optimizer", "learning_rate", "schedule", "batch_size"] | None = None
-    problem: str | None = None
+    reproduction: str | None = key("an entry of `reproductions`", None, changes_bits="no")
+    factor: Literal["optimizer", "learning_rate", "schedule", "batch_size"] | None = key(
+        "what may have caused the differences between runs", None, changes_bits="no"
+    )
+    problem: str | None = key("the problem on which a factor is looked at, or each", None, changes_bits="no")
 
     @model_validator(mode="before")
     @classmethod
     def _one_thing(cls, given: Any) -> Any:
         if not isinstance(given, dict) or ("reproduction" in given) == ("factor" in given):
             raise ValueError(f"write {{reproduction: NAME}}, or {{factor: NAME, problem: NAME}}, not {given!r}")
-        _only(list(given), ("reproduction",) if "reproduction" in given else ("factor", "problem"))
+        _check_keys(list(given), ("reproduction",) if "reproduction" in given else ("factor", "problem"))
         return given
 
 
 def _read_expected(value: Any) -> Any:
-    """`lower`, `higher` and `same` of a comparison; of a measure the values that it may have."""
+    """Read `lower`, `higher` or `same`, or a range of values such as `at least 10 %`."""
     if value in ("lower", "higher", "same"):
         return value
     match = re.fullmatch(
-        rf"\s*(?:(at least|at most)|within\s+{_NUMBER}\s+of)\s+{_NUMBER}\s*(%)?\s*",
+        rf"\s*(?:(at least|at most)|within\s+{NUMBER}\s+of)\s+{NUMBER}\s*(%)?\s*",
         value if isinstance(value, str) else "",
     )
     if not match:
@@ -204,42 +156,54 @@ def _read_expected(value: Any) -> Any:
             f"{value!r} is nothing to expect; write lower, higher or same where cells are compared, and at least 10 %, "
             f"at most 0.01 or within 0.1 of 19 where something is measured"
         )
-    number, scale = _number(match[3]), 0.01 if match[4] else 1.0
-    within = _number(match[2]) if match[2] else math.nan
+    number, scale = read_number(match[3]), 0.01 if match[4] else 1.0
+    within = read_number(match[2]) if match[2] else math.nan
     low = {"at least": number, "at most": None}.get(match[1], number - within)
     high = {"at least": None, "at most": number}.get(match[1], number + within)
     return Range(None if low is None else low * scale, None if high is None else high * scale, bool(match[4]))
 
 
 def _read_effect(value: Any) -> Any:
-    """The smallest effect of interest: `1 %` of a ratio, or `0.5 points` of a share."""
-    match = re.fullmatch(rf"\s*{_NUMBER}\s*(%|points?)\s*", value) if isinstance(value, str) else None
-    amount = _number(match[1]) / 100 if match else math.nan
+    """Read the smallest effect of interest: `1 %` of a ratio, or `0.5 points` of a difference of shares."""
+    match = re.fullmatch(rf"\s*{NUMBER}\s*(%|points?)\s*", value) if isinstance(value, str) else None
+    amount = read_number(match[1]) / 100 if match else math.nan
     if value is not None and not (match and 0 <= amount < 1):
         raise ValueError(f"{value!r} is no effect; write 1 % of a ratio, or 0.5 points of a difference of shares")
     return Effect(amount, "%" if match[2] == "%" else "point") if match else None
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{text!r} is no number")
-    return number
 
 
 class Claim(BaseModel):
     """A sentence, what it compares or measures, and what it expects of that."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    says: str
-    compare: Annotated[Comparison | None, BeforeValidator(read_comparison)] = None
-    of: Of | None = None
-    measure: Annotated[Measure, BeforeValidator(read_measure)]
-    expect: Annotated[Expected | Range, BeforeValidator(_read_expected)]
-    smallest_effect: Annotated[Effect | None, BeforeValidator(_read_effect)] = None
+    says: str = key("the sentence", changes_bits="no")
+    compare: Annotated[
+        Comparison | None, BeforeValidator(read_comparison), WithJsonSchema({"type": "object", "required": ["with"]})
+    ] = key(
+        "`with` stands after what it is compared to: two optimizers, schedules, batch sizes or learning rates. Beside "
+        "them stands what both sides have in common; what is left out is every problem, optimizer, schedule or batch "
+        "size",
+        None,
+        changes_bits="no",
+    )
+    of: Of | None = key(
+        "a reproduction; or a factor (`optimizer`, `learning_rate`, `schedule`, `batch_size`) on one problem, or on "
+        "each",
+        None,
+        changes_bits="no",
+    )
+    measure: MeasureText = key("what is looked at, from the table below", changes_bits="no")
+    expect: Annotated[Expected | Range, BeforeValidator(_read_expected), WithJsonSchema({"type": "string"})] = key(
+        "of what is compared `lower`, `higher` or `same`, or of a ratio a range in %, `within 10 of 70 %`; of what is "
+        "measured `at least 10 %`, `at most 0.01` or `within 0.1 of 19`",
+        changes_bits="no",
+    )
+    smallest_effect: Annotated[Effect | None, BeforeValidator(_read_effect), WithJsonSchema({"type": "string"})] = key(
+        "of a comparison: the effect beyond which it counts (0 if left out). In % of a ratio, in points of a "
+        "difference of shares. `same` needs one",
+        None,
+        changes_bits="no",
+    )
 
     @model_validator(mode="after")
     def _compares_or_measures(self) -> "Claim":
@@ -249,15 +213,14 @@ class Claim(BaseModel):
 
     @model_validator(mode="after")
     def _measure_fits(self) -> "Claim":
-        kind = self.measure.kind
-        if self.compare is not None and (not self.measure.is_of_runs or kind == "prediction"):
-            raise ValueError(f"measure: {self.measure.text} is not of cells that are compared; write of, not compare")
-        if self.of is not None and self.measure.is_in_seconds:
-            raise ValueError(f"measure: {self.measure.text} is compared only, for seconds are those of a machine")
-        if self.of is not None and (self.of.factor is not None) != kind.startswith("share of variance"):
+        measure = self.measure
+        if self.compare is not None and "compare" not in measure.fits:
+            raise ValueError(f"measure: {measure.text} is not of cells that are compared; write of, not compare")
+        if self.of is not None and measure.is_in_seconds:
+            raise ValueError(f"measure: {measure.text} is compared only, for seconds are those of a machine")
+        if self.of is not None and ("factor" if self.of.factor else "reproduction") not in measure.fits:
             raise ValueError(
-                f"measure: {self.measure.text} does not fit of; a factor has a share of variance, a "
-                f"reproduction all else"
+                f"measure: {measure.text} does not fit of; a factor has a share of variance, a reproduction all else"
             )
         return self
 
@@ -285,7 +248,7 @@ class Claim(BaseModel):
         return self
 
     def names(self) -> Iterator[tuple[tuple[str, ...], str, Level]]:
-        """What the claim names elsewhere in the file: where it stands in the claim, of which axis, and the name."""
+        """Iterate over the names of things elsewhere in the file: the name's place in the claim, its axis, the name."""
         if self.compare is not None:
             yield from ((("compare", axis), axis, level) for axis, level in self.compare.fixed)
             yield ("compare", self.compare.axis), self.compare.axis, self.compare.level
@@ -297,6 +260,6 @@ class Claim(BaseModel):
                     yield ("of", axis), axis, name
 
     def problems(self, every: Mapping[str, Any]) -> list[str]:
-        """The problems, among `every`, whose cells are compared or whose factor is measured."""
+        """Return the problems whose cells are compared or whose factor is measured: one that is named, or `every`."""
         named = dict(self.compare.fixed).get("problem") if self.compare else self.of and self.of.problem
         return [str(named)] if named else list(every)

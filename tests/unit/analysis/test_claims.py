@@ -9,11 +9,19 @@ import pytest
 import synthetic
 
 from thalweg import templates
-from thalweg.analysis import claims, histories
+from thalweg.analysis import histories
+from thalweg.analysis.claims import pairing
+from thalweg.analysis.claims import table as claims_table
+from thalweg.analysis.claims.effects import find_effect, measure_runs
+from thalweg.analysis.claims.finding import Finding
+from thalweg.analysis.claims.runs import Results, gather_run_data
+from thalweg.analysis.claims.verdicts import Region, find_region, judge
 from thalweg.analysis.statistics import intervals
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.claims import Claim, read_comparison
 from thalweg.experiment.loading import load
+from thalweg.experiment.measures import read_measure
+from thalweg.experiment.measures.rate_falls import bound_falls
 from thalweg.reporting.html import pages
 
 CLAIMS = """
@@ -117,8 +125,8 @@ def comparing(expect, effect="1 %", measure="final train loss"):
     ],
 )
 def test_the_verdict_on_a_ratio(expect, interval, verdict):
-    found = claims.Finding(1.0, *interval, n=10)
-    assert claims.judge(found, claims.region_of(comparing(expect))) == verdict
+    found = Finding(1.0, *interval, n=10)
+    assert judge(found, find_region(comparing(expect))) == verdict
 
 
 @pytest.mark.parametrize(
@@ -132,8 +140,8 @@ def test_the_verdict_on_a_ratio(expect, interval, verdict):
     ],
 )
 def test_the_verdict_on_a_difference_of_accuracies(interval, verdict):
-    region = claims.region_of(comparing("higher", "1 point", "final test accuracy"))
-    assert claims.judge(claims.Finding(0.0, *interval), region)[0] == verdict
+    region = find_region(comparing("higher", "1 point", "final test accuracy"))
+    assert judge(Finding(0.0, *interval), region)[0] == verdict
 
 
 @pytest.mark.parametrize(
@@ -149,8 +157,8 @@ def test_the_verdict_on_a_difference_of_accuracies(interval, verdict):
 )
 def test_the_verdict_on_a_measure(expect, interval, verdict):
     given = {"says": "s", "of": {"reproduction": "r"}, "measure": "prediction at x = 10", "expect": expect}
-    region = claims.region_of(Claim.model_validate(given))
-    assert claims.judge(claims.Finding(1.0, *interval), region) == verdict
+    region = find_region(Claim.model_validate(given))
+    assert judge(Finding(1.0, *interval), region) == verdict
 
 
 @pytest.mark.parametrize(
@@ -163,41 +171,41 @@ def test_the_verdict_on_a_measure(expect, interval, verdict):
     ],
 )
 def test_the_verdict_on_a_ratio_that_is_close_to_a_number(interval, verdict):
-    region = claims.region_of(comparing("within 10 of 70 %", None))
-    assert claims.judge(claims.Finding(1.0, *interval), region) == verdict
+    region = find_region(comparing("within 10 of 70 %", None))
+    assert judge(Finding(1.0, *interval), region) == verdict
 
 
 @pytest.mark.parametrize("expect", ["lower", "higher"])
 @pytest.mark.parametrize("spread", [0.01, 0.3, 2.0])
 def test_false_verdicts_are_rare(expect, spread):
     """2,000 samples of 10 seeds each whose true effect is the smallest that counts: neither verdict is then true."""
-    region = claims.region_of(comparing(expect, "5 %"))
+    region = find_region(comparing(expect, "5 %"))
     truth = 0.95 if expect == "lower" else 1.05
     ratios = truth * np.exp(spread * np.random.default_rng(7).standard_t(3, size=(2_000, 10)))
-    verdicts = [claims.judge(claims.Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
+    verdicts = [judge(Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
     assert verdicts.count("holds") <= 0.05 * len(verdicts)
     assert verdicts.count("fails") <= 0.05 * len(verdicts)
 
 
 def test_false_sameness_is_rare():
-    region = claims.region_of(comparing("same", "5 %"))
+    region = find_region(comparing("same", "5 %"))
     ratios = 1.05 * np.exp(0.01 * np.random.default_rng(8).normal(size=(2_000, 10)))
-    verdicts = [claims.judge(claims.Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
+    verdicts = [judge(Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
     assert verdicts.count("holds") <= 0.05 * len(verdicts)
 
 
 def test_a_clear_effect_is_found():
-    region = claims.region_of(comparing("lower"))
+    region = find_region(comparing("lower"))
     ratios = 0.8 * np.exp(0.05 * np.random.default_rng(9).normal(size=(500, 10)))
-    verdicts = [claims.judge(claims.Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
+    verdicts = [judge(Finding(1.0, *intervals.median_interval(one)), region)[0] for one in ratios]
     assert verdicts.count("holds") == 500
 
 
 def test_pairs_of_lost_runs_are_equal_and_one_lost_run_is_worse():
     lost = np.array([INF, INF, 1.0, 2.0])
     other = np.array([INF, 1.0, INF, 1.0])
-    assert claims.ratios(lost, other).tolist() == [1.0, INF, 0.0, 2.0]
-    assert claims.differences(-lost, -other).tolist() == [0.0, -INF, INF, -1.0]
+    assert pairing.ratios(lost, other).tolist() == [1.0, INF, 0.0, 2.0]
+    assert pairing.differences(-lost, -other).tolist() == [0.0, -INF, INF, -1.0]
 
 
 SOON = {
@@ -232,10 +240,10 @@ def test_two_times_that_are_known_to_be_long_have_no_ratio(experiment, never, ef
             for step in range(6)
         ]
     )
-    found = claims.finding(experiment, Claim.model_validate(SOON), claims.Results(runs, runs, recorded, {}))
+    found = find_effect(experiment, Claim.model_validate(SOON), Results(runs, runs, recorded, {}))
     row = (found.effect, found.lower, found.upper)
     assert row == pytest.approx((effect, *ends), nan_ok=True)
-    assert claims.judge(found, claims.Region(-INF, 1, False, 1.0))[1] == reason
+    assert judge(found, Region(-INF, 1, False, 1.0))[1] == reason
 
 
 @pytest.mark.parametrize(
@@ -259,7 +267,7 @@ def test_two_times_that_are_known_to_be_long_have_no_ratio(experiment, never, ef
     ],
 )
 def test_bounds_of_how_often_a_rate_falls(steps, rates, bounds):
-    found = claims.falls(np.array(steps), np.array(rates, dtype=float), steps_per_epoch=4, epochs=10)
+    found = bound_falls(np.array(steps), np.array(rates, dtype=float), steps_per_epoch=4, epochs=10)
     assert found == pytest.approx(bounds)
 
 
@@ -286,7 +294,7 @@ def over_schedules(cells):
             for schedule, loss in (("constant", 1.0), ("cosine", ratio * (1 + seed / 1_000)))
         ]
     )
-    return claims.Results(runs.iloc[:0], runs, pd.DataFrame(), {})
+    return Results(runs.iloc[:0], runs, pd.DataFrame(), {})
 
 
 @pytest.mark.parametrize(
@@ -302,7 +310,7 @@ def over_schedules(cells):
 def test_each_problem_is_judged_by_itself(experiment, linear, digits, verdicts, reason):
     """Of ten seeds the 2nd and the 9th hold the median, here 0.1 and 0.8 % above the ratio."""
     results = over_schedules({("linear", 1): linear, ("linear", 6): linear, ("digits_cnn", 512): digits})
-    table = claims.rows(experiment, {"c": COSINE}, lambda claim: claims.finding(experiment, claim, results))
+    table = claims_table.tabulate(experiment, {"c": COSINE}, lambda claim: find_effect(experiment, claim, results))
     whole, *of_problems = table.to_dict("records")
     assert tuple(table["verdict"]) == verdicts
     assert (whole["reason"], whole["n"], whole["cells"]) == (reason, 10, 3)
@@ -316,7 +324,7 @@ def test_each_problem_is_judged_by_itself(experiment, linear, digits, verdicts, 
 
 def test_where_a_pair_of_cells_is_missing_nothing_is_decided(experiment):
     results = over_schedules({("linear", 6): 0.5, ("digits_cnn", 512): 0.5})
-    table = claims.rows(experiment, {"c": COSINE}, lambda claim: claims.finding(experiment, claim, results))
+    table = claims_table.tabulate(experiment, {"c": COSINE}, lambda claim: find_effect(experiment, claim, results))
     columns = ["verdict", "reason", "cells", "declared"]
     assert [tuple(row) for row in table[columns].to_numpy()] == [
         ("undecided", "missing runs", 2, 3),
@@ -341,7 +349,7 @@ def test_where_a_pair_of_cells_is_missing_nothing_is_decided(experiment):
     ],
 )
 def test_pairs_of_cells_that_are_declared(experiment, compare, pairs):
-    assert claims.declared_pairs(experiment, read_comparison(compare)) == pairs
+    assert pairing.count_declared_pairs(experiment, read_comparison(compare)) == pairs
 
 
 @pytest.mark.parametrize(
@@ -375,9 +383,9 @@ def test_a_lost_run_is_in_no_range(experiment, expect, lost, verdict, measure):
     )
     given = {"says": "s", "of": {"reproduction": "r"}, "measure": measure, "expect": expect + unit}
     claim = Claim.model_validate(given)
-    results = claims.Results(runs, runs, pd.DataFrame(), {"linear": [([10.0], 19.0)]})
-    found = claims.measured(experiment, runs, claim, results)
-    assert claims.judge(found, claims.region_of(claim))[0] == verdict
+    results = Results(runs, runs, pd.DataFrame(), {"linear": [([10.0], 19.0)]})
+    found = measure_runs(experiment, runs, claim, results)
+    assert judge(found, find_region(claim))[0] == verdict
     assert found.n == 10
 
 
@@ -442,27 +450,32 @@ def test_a_fixed_rate_takes_every_run_at_it(verdicts):
     assert math.isnan(row["lower"])
 
 
-def test_noise_is_that_of_a_batch():
+def measured(experiment, measure, runs, recorded):
+    return read_measure(measure).values(gather_run_data(experiment, runs, Results(runs, runs, recorded, {})))
+
+
+def test_noise_is_that_of_a_batch(experiment):
     runs = pd.DataFrame({"run": ["a", "b"], "batch_size": [1, 4]})
     recorded = pd.DataFrame({"run": ["a", "a", "a", "b"], "gradient_variance": [1.0, 3.0, 8.0, 8.0]})
-    assert claims._gradient_noise(runs, recorded).tolist() == [3.0, 2.0]
+    recorded["step"] = range(len(recorded))
+    assert measured(experiment, "gradient noise", runs, recorded).tolist() == [3.0, 2.0]
 
 
 def test_steps_to_a_loss_are_those_of_the_first_point_there(claimed, built):
     experiment, results = claimed
-    measure = comparing("lower", measure="steps to train loss <= 0.1").measure
     recorded = histories.read(experiment, results, "histories")
     runs = built["runs"].drop_duplicates("run")
-    found = claims._steps_to(experiment, runs, recorded, measure)
+    found = measured(experiment, "steps to train loss <= 0.1", runs, recorded)
     for run, steps in zip(runs["run"], found, strict=True):
         there = recorded[(recorded["run"] == run) & (recorded["train_loss"] <= 0.1)]["step"]
         assert steps == (there.min() if len(there) else INF)
 
 
-def test_rises_are_a_share_of_the_points():
+def test_rises_are_a_share_of_the_points(experiment):
     runs = pd.DataFrame({"run": ["a", "b"], "outcome": ["finished", "diverged"]})
     recorded = pd.DataFrame({"run": ["a"] * 5 + ["b"], "train_loss": [5.0, 4.0, 4.5, 4.5, 3.0, 9.0]})
-    assert claims._rises(runs, recorded, "train_loss").tolist() == [0.25, INF]
+    recorded["step"] = range(len(recorded))
+    assert measured(experiment, "rises of train loss", runs, recorded).tolist() == [0.25, INF]
 
 
 def test_where_everything_diverged_claims_still_come(claimed, small, tmp_path):
@@ -478,17 +491,17 @@ def test_where_everything_diverged_claims_still_come(claimed, small, tmp_path):
 def test_shares_of_variance_are_of_all_optimizers_or_none(claimed):
     experiment, results = claimed
     gathered = tables.gather(experiment, results)
-    ran = claims.Results(gathered.counted, gathered.evaluation, gathered.recorded, {})
+    ran = Results(gathered.counted, gathered.evaluation, gathered.recorded, {})
     claim = experiment.claims["rate_matters"]
-    assert not claims.finding(experiment, claim, ran).lacks
+    assert not find_effect(experiment, claim, ran).lacks
     without = ran._replace(runs=ran.runs[ran.runs["optimizer"] != "doomed"])
-    assert claims.finding(experiment, claim, without).lacks == "missing runs"
+    assert find_effect(experiment, claim, without).lacks == "missing runs"
 
 
 def test_without_claims_the_table_is_empty(small):
     table = pd.read_parquet(small[1] / "tables" / "claims.parquet")
     assert table.empty
-    assert list(table) == list(claims.COLUMNS)
+    assert list(table) == list(claims_table.COLUMNS)
 
 
 def test_the_report_tells_every_verdict_and_why(claimed, built, verdicts):

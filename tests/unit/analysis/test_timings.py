@@ -9,12 +9,15 @@ import pytest
 import synthetic
 from scipy import stats
 
-from thalweg.analysis import claims
-from thalweg.analysis.claims import Results
+from thalweg.analysis.claims import pairing
+from thalweg.analysis.claims import table as claims_table
+from thalweg.analysis.claims.runs import Results
+from thalweg.analysis.claims.verdicts import Region, judge
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.analysis.tables import timings
-from thalweg.experiment.claims import read_comparison, read_measure
+from thalweg.experiment.claims import read_comparison
 from thalweg.experiment.loading import load
+from thalweg.experiment.measures import read_measure
 
 CLAIM = """
 claims:
@@ -162,23 +165,23 @@ def test_a_clear_effect_is_found(experiment, monkeypatch):
 def verdict(experiment, monkeypatch, by_seed, by_round):
     """On whether it is lower by 25 % at least."""
     pairs = pd.DataFrame({"seed": range(len(by_seed)), "effect": by_seed, "run": "a", "run_other": "b"})
-    monkeypatch.setattr(claims, "paired", lambda *_: (pairs, ""))
-    monkeypatch.setattr(claims, "declared_pairs", lambda *_: 1)
+    monkeypatch.setattr(pairing, "pair_runs", lambda *_: (pairs, ""))
+    monkeypatch.setattr(pairing, "count_declared_pairs", lambda *_: 1)
     monkeypatch.setattr(timings, "ratios_by_round", lambda *_: np.tile(by_round, (len(pairs), 1)))
     found = timings.compared(experiment, None, MEASURE, None, None)
-    return claims.judge(found, claims.Region(-math.inf, 0.75, False, 1.0))[0]
+    return judge(found, Region(-math.inf, 0.75, False, 1.0))[0]
 
 
 def test_with_several_pairs_of_cells_every_one_s_time_may_be_off(experiment, monkeypatch):
     """Three pairs of cells of seeds that differ little, each with times of its own; the true ratio is one."""
     random, missed = np.random.default_rng(13), 0
     seeds = np.repeat(np.arange(10), 3)
-    monkeypatch.setattr(claims, "declared_pairs", lambda *_: 3)
+    monkeypatch.setattr(pairing, "count_declared_pairs", lambda *_: 3)
     for _ in range(300):
         effect = np.exp(0.02 * random.normal(size=30))
         pairs = pd.DataFrame({"seed": seeds, "effect": effect, "run": "a", "run_other": "b"})
         of_cells = np.exp(0.3 * random.normal(size=(3, 11)))
-        monkeypatch.setattr(claims, "paired", lambda *_, pairs=pairs: (pairs, ""))
+        monkeypatch.setattr(pairing, "pair_runs", lambda *_, pairs=pairs: (pairs, ""))
         monkeypatch.setattr(timings, "ratios_by_round", lambda *_, of_cells=of_cells: np.tile(of_cells, (10, 1)))
         found = timings.compared(experiment, None, MEASURE, None, None)
         missed += not found.lower <= 1 <= found.upper
@@ -209,5 +212,5 @@ def test_what_was_not_timed_leaves_tables_with_the_same_columns(experiment, wide
     shutil.copytree(small[1] / "runs", tmp_path / "runs")
     untimed = tables.build(experiment, tmp_path)
     assert untimed["timings"].empty and list(untimed["timings"]) == timings.COLUMNS
-    assert untimed["claims_in_seconds"].empty and list(untimed["claims_in_seconds"]) == list(claims.COLUMNS)
+    assert untimed["claims_in_seconds"].empty and list(untimed["claims_in_seconds"]) == list(claims_table.COLUMNS)
     assert pd.read_parquet(wide[1] / "tables" / "measured" / "timings.parquet").empty

@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.experiment.claims import Comparison, Effect, Measure, Range, read_measure
-from thalweg.experiment.schema import ExperimentError, load, with_claims
+from thalweg.experiment.claims import Comparison, Effect, Range
+from thalweg.experiment.errors import ExperimentError
+from thalweg.experiment.loading import load, load_with_claims
+from thalweg.experiment.measures import KINDS, read_measure
+from thalweg.experiment.measures.gradient_noise import GradientNoise
+from thalweg.experiment.measures.metric import Best, Final
+from thalweg.experiment.measures.prediction import Prediction
+from thalweg.experiment.measures.rate_falls import RateFalls
+from thalweg.experiment.measures.rises import Rises
+from thalweg.experiment.measures.steps_an_epoch import StepsAnEpoch
+from thalweg.experiment.measures.time_to_target import EpochsToTarget, SecondsToTarget, StepsToTarget
+from thalweg.experiment.measures.variance import ShareOfVariance, ShareOfVarianceWithInteractions
+from thalweg.experiment.target import Target
 from thalweg.grid import Run
 from thalweg.hashing import digest
 from thalweg.identity import WAYS_OF_TRAINING, _local_imports, identity
-from thalweg.workflow import launch
+from thalweg.workflow import fingerprints
 
 ROOT = Path(__file__).parents[3]
 
@@ -86,24 +97,65 @@ def test_good_claims(write):
 @pytest.mark.parametrize(
     ("text", "measure"),
     [
-        ("final train loss", ("final", "train_loss", False, 0.0)),
-        ("best  validation top 5 accuracy", ("best", "validation_top_5_accuracy", False, 0.0)),
-        ("steps to train loss <= 1e-2", ("steps to", "train_loss", False, 0.01)),
-        ("epochs to test accuracy>=0.9", ("epochs to", "test_accuracy", True, 0.9)),
-        ("steps to target", ("steps to", "", False, 0.0)),
-        ("rises of train loss", ("rises", "train_loss", False, 0.0)),
-        ("prediction at x = -2.5", ("prediction", "", False, -2.5)),
-        ("gradient noise", ("gradient noise", "", False, 0.0)),
-        ("share of variance", ("share of variance", "", False, 0.0)),
+        ("final train loss", Final("final train loss", "train_loss")),
+        (
+            "best  validation top 5 accuracy",
+            Best("best validation top 5 accuracy", "validation_top_5_accuracy"),
+        ),
+        (
+            "steps to train loss <= 1e-2",
+            StepsToTarget("steps to train loss <= 1e-2", "train_loss", Target("train_loss", False, 0.01)),
+        ),
+        (
+            "epochs to test accuracy>=0.9",
+            EpochsToTarget("epochs to test accuracy>=0.9", "test_accuracy", Target("test_accuracy", True, 0.9)),
+        ),
+        ("steps to target", StepsToTarget("steps to target", "", None)),
+        ("rises of train loss", Rises("rises of train loss", "train_loss")),
+        ("steps an epoch", StepsAnEpoch("steps an epoch", "")),
+        ("prediction at x = -2.5", Prediction("prediction at x = -2.5", "", -2.5)),
+        ("gradient noise", GradientNoise("gradient noise", "")),
+        ("share of variance", ShareOfVariance("share of variance", "")),
+        (
+            "share of variance with interactions",
+            ShareOfVarianceWithInteractions("share of variance with interactions", ""),
+        ),
+        (
+            "share of epochs with a lower learning rate",
+            RateFalls("share of epochs with a lower learning rate", ""),
+        ),
     ],
 )
-def test_a_measure_is_read_as_it_is_said(text, measure):
-    assert read_measure(text) == Measure(" ".join(text.split()), *measure)
+def test_a_measure_is_read_as_it_is_written(text, measure):
+    assert read_measure(text) == measure
 
 
-def test_accuracies_are_shares_and_steps_to_them_are_not():
-    assert read_measure("final test accuracy").is_share
-    assert not read_measure("steps to test accuracy >= 0.9").is_share
+def test_the_examples_of_every_kind_of_measure_are_in_the_message_about_what_is_none():
+    with pytest.raises(ValueError) as caught:
+        read_measure("last loss")
+    assert str(caught.value) == (
+        "'last loss' is no measure; write final train loss, best validation accuracy, steps to train loss <= 0.01, "
+        "steps to target, seconds to target, rises of train loss, steps an epoch, gradient noise, prediction at "
+        "x = 10, share of variance, share of variance with interactions, or share of epochs with a lower learning rate"
+    )
+    assert {type(read_measure(example)) for kind in KINDS for example in kind.examples} == {*KINDS} - {EpochsToTarget}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_share", "effect", "no_effect"),
+    [
+        ("final test accuracy", True, "difference", 0.0),
+        ("final test loss", False, "ratio", 1.0),
+        ("steps to test accuracy >= 0.9", False, "ratio", 1.0),
+        ("rises of train loss", True, "difference", 0.0),
+        ("share of variance", True, "difference", 0.0),
+        ("share of epochs with a lower learning rate", True, "difference", 0.0),
+        ("prediction at x = 10", False, "ratio", 1.0),
+    ],
+)
+def test_shares_are_compared_by_their_difference_and_other_values_by_their_ratio(text, is_share, effect, no_effect):
+    measure = read_measure(text)
+    assert (measure.is_share, measure.effect, measure.no_effect) == (is_share, effect, no_effect)
 
 
 @pytest.mark.parametrize(
@@ -233,14 +285,10 @@ TIMED = EXPERIMENT.replace("target: test_loss <= 1", "target: test_loss <= 1, ti
 
 def test_a_claim_in_seconds_is_about_problems_that_are_timed(write):
     (claim,) = load(write(TIMED + IN_SECONDS)).claims.values()
-    assert claim.measure == Measure("seconds to target", "seconds to")
+    assert claim.measure == SecondsToTarget("seconds to target", "", None)
     assert claim.measure.is_in_seconds
-    assert read_measure("seconds to validation accuracy >= 0.95")[1:] == (
-        "seconds to",
-        "validation_accuracy",
-        True,
-        0.95,
-    )
+    text, column = "seconds to validation accuracy >= 0.95", "validation_accuracy"
+    assert read_measure(text) == SecondsToTarget(text, column, Target(column, True, 0.95))
     assert not read_measure("steps to validation accuracy >= 0.95").is_in_seconds
 
 
@@ -278,7 +326,7 @@ def test_a_mistake_about_seconds_is_told_with_its_line_and_mend(write, text, mes
 
 
 def test_timing_is_a_part_of_its_own_that_only_timing_and_the_report_are_made_from(write):
-    before, after = launch.parts(load(write(EXPERIMENT))), launch.parts(load(write(TIMED)))
+    before, after = fingerprints.of_experiment(load(write(EXPERIMENT))), fingerprints.of_experiment(load(write(TIMED)))
     assert {name for name in after if before[name] != after[name]} == {"timing"}
     assert (before["timing"], after["timing"]) == ([], ["digits"])
     assert before["problems"] == after["problems"]
@@ -305,14 +353,14 @@ def test_claims_train_nothing(write):
     run = Run("linear", "sgd", "constant", 6, 0.01, 1)
     check = {"data": "d", "model": "m", "in_memory": True, "splits": {"train": {"examples": 6}}}
     assert identity(without, run, check, "cpu") == identity(with_claims, run, check, "cpu")
-    before, after = launch.parts(without), launch.parts(with_claims)
+    before, after = fingerprints.of_experiment(without), fingerprints.of_experiment(with_claims)
     assert {name for name in after if before[name] != after[name]} == {"claims"}
     assert digest(after["claims"]) != digest(before["claims"])
 
 
 def test_no_training_job_s_digest_has_claims_in_it():
     training = "".join((ROOT / f"workflow/rules/{name}.smk").read_text() for name in ("check", "train", "common"))
-    assert "PARTS" in training
+    assert "FINGERPRINTS" in training
     assert "claims" not in training
 
 
@@ -320,7 +368,7 @@ def test_claims_of_another_file_take_the_place_of_an_experiment_s_own(write, tmp
     others = tmp_path / "others.yaml"
     others.write_text(CLAIMS.replace("  lower:", "  other:"))
     path = write(EXPERIMENT + CLAIMS)
-    judged, own = with_claims(path, others), load(path)
+    judged, own = load_with_claims(path, others), load(path)
     assert list(judged.claims) == ["other", *list(own.claims)[1:]]
     assert judged.model_copy(update={"claims": own.claims}) == own
 
@@ -329,13 +377,13 @@ def test_mistakes_in_claims_of_another_file_are_told_of_that_file(write, tmp_pat
     others = tmp_path / "others.yaml"
     others.write_text("title: mine\n" + CLAIMS.replace("with: sgd", "with: sdg"))
     with pytest.raises(ExperimentError) as told:
-        with_claims(write(EXPERIMENT + CLAIMS), others)
+        load_with_claims(write(EXPERIMENT + CLAIMS), others)
     assert str(told.value).startswith(f"{others} has 2 mistakes")
     assert "line 1: title: is not a key here; a file of claims has claims alone" in str(told.value)
     assert "line 5: claims.lower.compare.with: 'sdg' is not among the optimizers" in str(told.value)
     for text in ("", "- a\n", "claims: {}\n"):
         others.write_text(text)
         with pytest.raises(ExperimentError, match="claims"):
-            with_claims(write(EXPERIMENT + CLAIMS), others)
+            load_with_claims(write(EXPERIMENT + CLAIMS), others)
     with pytest.raises(ExperimentError, match="No such file"):
-        with_claims(write(EXPERIMENT + CLAIMS), tmp_path / "none.yaml")
+        load_with_claims(write(EXPERIMENT + CLAIMS), tmp_path / "none.yaml")

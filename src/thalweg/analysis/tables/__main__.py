@@ -17,8 +17,10 @@ import pandas as pd
 import pyarrow
 from numpy.typing import NDArray
 
-from thalweg.analysis import MEASURED, TABLES, claims, dictionary, histories
+from thalweg.analysis import MEASURED, TABLES, dictionary, histories
 from thalweg.analysis.choose import CELL, TRIAL, best, choose, rates
+from thalweg.analysis.claims import table as claims_table
+from thalweg.analysis.claims.runs import Results, Targets, find_unknown_metrics
 from thalweg.analysis.histories import FINISHED, LOST
 from thalweg.analysis.statistics import intervals
 from thalweg.analysis.tables import (
@@ -35,9 +37,12 @@ from thalweg.analysis.tables import (
     targets,
     timings,
 )
-from thalweg.experiment.schema import Experiment, in_one_message, load
+from thalweg.experiment.errors import format_mistakes
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.grid import declared
-from thalweg.results.store import write_whole
+from thalweg.results import layout
+from thalweg.results.files import write_atomically
 
 KEYS = ("problem", "stage", "reproduction", "optimizer", "schedule", "batch_size", *TRIAL, "seed", "step")
 ENVIRONMENT = (
@@ -86,7 +91,7 @@ class Gathered(NamedTuple):
     recorded: pd.DataFrame
     by_rate: pd.DataFrame
     chosen: pd.DataFrame
-    truths: claims.Targets
+    truths: Targets
     turns: pd.DataFrame
 
 
@@ -105,9 +110,9 @@ def gather(experiment: Experiment, results: Path) -> Gathered:
 
 def judged(experiment: Experiment, gathered: Gathered) -> dict[str, pd.DataFrame]:
     """The tables of claims, those in seconds apart."""
-    claimed = claims.Results(gathered.counted, gathered.evaluation, gathered.recorded, gathered.truths)
+    claimed = Results(gathered.counted, gathered.evaluation, gathered.recorded, gathered.truths)
     return {
-        "claims": claims.table(experiment, claimed),
+        "claims": claims_table.build_table(experiment, claimed),
         "claims_in_seconds": timings.claims_in_seconds(experiment, claimed, gathered.turns),
     }
 
@@ -206,7 +211,7 @@ def probe_targets(experiment: Experiment, results: Path) -> dict[str, list[tuple
     """For each problem with probe points, in the order of the columns probe_0, probe_1 …: the point, the true value."""
     targets = {}
     for problem in experiment.problems:
-        file = results / "checks" / f"{problem}.json"
+        file = layout.check_file(results, problem)
         probe = json.loads(file.read_text(encoding="utf-8")).get("probe") if file.is_file() else None
         if probe:
             pairs = zip(probe["inputs"], probe["targets"], strict=True)
@@ -214,7 +219,7 @@ def probe_targets(experiment: Experiment, results: Path) -> dict[str, list[tuple
     return targets
 
 
-def reproductions(experiment: Experiment, counted: pd.DataFrame, targets: claims.Targets) -> pd.DataFrame:
+def reproductions(experiment: Experiment, counted: pd.DataFrame, targets: Targets) -> pd.DataFrame:
     """A row a reproduction and quantity: the final train loss, and the prediction at each probe point.
 
     A run that diverged or was out of time counts as infinite, in a prediction too, as it does in claims.
@@ -299,9 +304,9 @@ def write(tables: dict[str, pd.DataFrame], folder: Path) -> None:
     """Write each table as Parquet and CSV, and the dictionary that says what their columns mean."""
     for name, table in {**tables, "dictionary": dictionary.describe(tables)}.items():
         place = folder if name in TABLES or name == "dictionary" else folder / MEASURED
-        write_whole(place / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())
+        write_atomically(place / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())
         if name != "dictionary":
-            write_whole(place / f"{name}.parquet", _parquet(table))
+            write_atomically(place / f"{name}.parquet", _parquet(table))
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
@@ -327,8 +332,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     experiment = load(arguments.experiment)
-    if mistakes := claims.mistakes(experiment, arguments.results):
-        sys.exit(in_one_message(arguments.experiment, mistakes))
+    if mistakes := find_unknown_metrics(experiment, arguments.results):
+        sys.exit(format_mistakes(arguments.experiment, mistakes))
     # There is hardly any garbage to be looked for, and the memory of large frames that is given back to the system, as
     # Arrow's own allocator does, is soon wanted again: both together take a twelfth of the time.
     gc.disable()

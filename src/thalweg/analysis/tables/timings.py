@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thalweg.analysis import claims, histories
-from thalweg.analysis.claims import Finding, Results
+from thalweg.analysis import histories
+from thalweg.analysis.claims import effects, pairing
+from thalweg.analysis.claims import table as claims_table
+from thalweg.analysis.claims.finding import Finding
+from thalweg.analysis.claims.runs import Results
 from thalweg.analysis.statistics import intervals
-from thalweg.experiment.claims import Claim, Comparison, Measure
+from thalweg.experiment.claims import Claim, Comparison
+from thalweg.experiment.measures.base import RunMeasure
 from thalweg.experiment.schema import Experiment
-from thalweg.results.store import timings_file
+from thalweg.results.layout import timings_file
 
 PROGRAM = ["problem", "batch_size", "optimizer"]
 """What a program is compiled for: what a step takes depends on it, and not on schedule, rate or seed."""
@@ -55,19 +59,19 @@ def table(experiment: Experiment, turns: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims_in_seconds(experiment: Experiment, results: Results, turns: pd.DataFrame) -> pd.DataFrame:
-    """The rows of claims in seconds, as claims.table has those of the others."""
+    """The rows of claims in seconds, as those of the others stand in the table of claims."""
 
     def finding(claim: Claim) -> Finding:
-        if claim.compare is None:
+        if claim.compare is None or not isinstance(claim.measure, RunMeasure):
             raise ValueError(f"{claim.measure.text} is of what is compared")
         return compared(experiment, claim.compare, claim.measure, results, turns)
 
     asked = {name: claim for name, claim in experiment.claims.items() if claim.measure.is_in_seconds}
-    return claims.rows(experiment, asked, finding)
+    return claims_table.tabulate(experiment, asked, finding)
 
 
 def compared(
-    experiment: Experiment, compare: Comparison, measure: Measure, results: Results, turns: pd.DataFrame
+    experiment: Experiment, compare: Comparison, measure: RunMeasure, results: Results, turns: pd.DataFrame
 ) -> Finding:
     """The ratio of seconds of two sets of cells: that of steps, seed by seed, times that of the time of a step.
 
@@ -77,15 +81,15 @@ def compared(
     pairs at once. What the true ratios of times make of the first lies within the lowest and the highest share by which
     they may differ from their medians, for a seed's effect rises with each. So the ends are multiplied.
     """
-    pairs, lacks = claims.paired(experiment, compare, measure, results)
-    wanted = claims.declared_pairs(experiment, compare)
+    pairs, lacks = pairing.pair_runs(experiment, compare, measure, results)
+    wanted = pairing.count_declared_pairs(experiment, compare)
     if lacks:
         return Finding(lacks=lacks, declared=wanted)
     by_round = ratios_by_round(turns, pairs, compare)
     if by_round.shape[1] == 0 or np.isnan(by_round).any():
         return Finding(lacks="not timed", declared=wanted)
     middle = np.median(by_round, axis=1)
-    found = claims.over_pairs(pairs.assign(effect=pairs["effect"] * middle), wanted, HALF)
+    found = effects.summarize_pairs(pairs.assign(effect=pairs["effect"] * middle), wanted, HALF)
     shares = np.unique(by_round / middle[:, None], axis=0)
     of_each = 1 - (1 - HALF) / len(shares)
     lower, upper = np.array([intervals.median_interval(one, of_each) for one in shares]).T

@@ -8,11 +8,14 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 
 from thalweg import templates
-from thalweg.analysis import claims
+from thalweg.analysis.claims.runs import find_unknown_metrics
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.experiment.schema import Experiment, in_one_message, with_claims
+from thalweg.experiment.errors import format_mistakes
+from thalweg.experiment.loading import load_with_claims
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting.html.pages import claims_of
-from thalweg.results.store import write_whole
+from thalweg.results import layout
+from thalweg.results.files import write_atomically
 
 
 def verdicts(experiment: Experiment, results: Path) -> pd.DataFrame:
@@ -27,15 +30,15 @@ def main() -> None:
     parser.add_argument("--claims", type=Path, required=True, help="a YAML file with claims, and nothing else")
     parser.add_argument("--results", type=Path, required=True, help="the experiment's folder of results")
     arguments = parser.parse_args()
-    experiment = with_claims(arguments.experiment, arguments.claims)
-    if mistakes := claims.mistakes(experiment, arguments.results):
-        sys.exit(in_one_message(arguments.claims, mistakes))
+    experiment = load_with_claims(arguments.experiment, arguments.claims)
+    if mistakes := find_unknown_metrics(experiment, arguments.results):
+        sys.exit(format_mistakes(arguments.claims, mistakes))
     try:
         found = verdicts(experiment, arguments.results)
     except (FileNotFoundError, ArrowInvalid) as error:
         sys.exit(f"{error}; train it by snakemake --cores N --config experiment={experiment.name}")
-    output = arguments.results / "judged" / f"{arguments.claims.stem}.csv"
-    write_whole(output, found.to_csv(index=False, lineterminator="\n").encode())
+    output = layout.judged_file(arguments.results, arguments.claims)
+    write_atomically(output, found.to_csv(index=False, lineterminator="\n").encode())
     print(templates.render("verdicts.txt", claims=claims_of(experiment, found), output=output), end="", flush=True)
 
 
