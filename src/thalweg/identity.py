@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from thalweg.experiment.schema import Experiment, Optimizer, Schedule
+from thalweg.experiment.schema import Experiment, Optimizer, Schedule, values_in_identity
 from thalweg.grid import Run, evaluation_steps, optimizer_arguments, schedule_arguments, warmup_steps
 from thalweg.hashing import digest
 from thalweg.horizon import Horizon
@@ -20,7 +20,7 @@ from thalweg.paths import SOURCE
 COMPUTING_PACKAGES = ("tensorflow", "keras", "numpy")
 """The packages whose versions can change a run's bits."""
 
-WAYS_OF_TRAINING = {"in memory": "thalweg.training.engine.program", "streamed": "thalweg.training.engine.streamed"}
+WAYS_OF_TRAINING = {"in memory": "thalweg.training.engine.whole_run", "streamed": "thalweg.training.engine.streamed"}
 """The module by which a run is trained. A run's identity covers all of Thalweg that this module imports."""
 
 
@@ -37,7 +37,7 @@ def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: st
     """
     grid, optimizer = experiment.problems[run.problem], experiment.optimizers[run.optimizer]
     schedule = experiment.schedules[run.schedule]
-    horizon = Horizon(check["splits"]["train"]["examples"], run.batch_size, grid.epochs, grid.drop_remainder)
+    horizon = grid.horizon(check["splits"]["train"]["examples"], run.batch_size)
     return {
         "problem": source_digest(experiment.problem_file(run.problem), experiment.directory),
         "data": check["data"],
@@ -47,16 +47,9 @@ def identity(experiment: Experiment, run: Run, check: dict[str, Any], device: st
         "batch_size": run.batch_size,
         "learning_rate": run.learning_rate,
         "seed": run.seed,
-        "epochs": grid.epochs,
-        "drop_remainder": grid.drop_remainder,
-        "data_order": grid.data_order,
+        **values_in_identity(grid),
         "evaluation_steps": evaluation_steps(horizon.steps, grid.evaluation_points),
-        "end_at": list(grid.target) if grid.target and grid.end_at_target else None,
         "device": device,
-        "lanes": grid.lanes,
-        "threads": grid.threads,
-        "precision": grid.precision,
-        "xla": grid.xla,
         "versions": versions(),
         "program": program_digest("in memory" if check["in_memory"] else "streamed"),
     }
@@ -143,6 +136,7 @@ def _place(file: Path, root: Path) -> str:
     return str(file.relative_to(root)) if file.is_relative_to(root) else file.name
 
 
+@cache
 def _local_imports(file: Path, root: Path) -> list[Path]:
     """The files below `root` that `file` imports, by `import a.b`, `from a import b` or `from .a import b`."""
     names: list[Path] = []

@@ -5,7 +5,7 @@ Identities of runs, certificates, fingerprints of jobs, the tables of docs/exper
 from that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from thalweg.experiment import search_space
 from thalweg.experiment.claims import Claim
+from thalweg.experiment.keys import ChangesBits, key, metadata_of
 from thalweg.experiment.values import (
     Argument,
     ClassName,
@@ -23,6 +24,7 @@ from thalweg.experiment.values import (
     LearningRates,
     Length,
     Name,
+    RequestedQuantity,
     RunTarget,
     Space,
     Switch,
@@ -33,48 +35,18 @@ from thalweg.experiment.values import (
     parse_length,
 )
 from thalweg.horizon import Horizon
-
-ChangesBits = Literal["yes", "derived", "only with end_at_target", "only what is recorded", "no"]
-"""Whether a key changes the bits of a run.
-
-`yes`: its value belongs to a run's identity. `derived`: not the value itself but what follows from it does, such as the
-run's own batch size. `only what is recorded`: it changes no bit of the training, but the columns of the history.
-"""
+from thalweg.quantities import names_on_request
 
 
-def key(
-    meaning: str,
-    default: Any = ...,
-    *,
-    changes_bits: ChangesBits,
-    default_in_words: str = "",
-    own_fingerprint: bool = False,
-    alias: str | None = None,
-) -> Any:
-    """Describe a key of the experiment file; the result is the field of the model.
+def _or_written_as(kind: str) -> Callable[[dict[str, Any]], None]:
+    """Make what lets a section's JSON schema take a value of another JSON type in place of its keys."""
 
-    Args:
-        meaning: what the key means, in Markdown, as the reference page shows it.
-        default: its value where the file leaves it out; without one the key is required.
-        changes_bits: whether it changes the bits of a run.
-        default_in_words: what the reference page shows as the default, where the value would not say it.
-        own_fingerprint: whether a job of its own reads it, so that no other job of the problem starts again with it.
-        alias: the key as it stands in the file, where Python has no such name.
-    """
-    metadata: dict[str, Any] = {
-        "changes_bits": changes_bits,
-        "default_in_words": default_in_words,
-        "own_fingerprint": own_fingerprint,
-    }
-    return Field(default, description=meaning, alias=alias, json_schema_extra=metadata)
+    def extend(schema: dict[str, Any]) -> None:
+        keys = dict(schema)
+        schema.clear()
+        schema["anyOf"] = [keys, {"type": kind}]
 
-
-def metadata_of(section: type[BaseModel], name: str) -> dict[str, Any]:
-    """Return what `key` noted of a field: `changes_bits`, `default_in_words` and `own_fingerprint`."""
-    metadata = section.model_fields[name].json_schema_extra
-    if not isinstance(metadata, dict):
-        raise TypeError(f"{section.__name__}.{name} is not described by key()")
-    return dict(metadata)
+    return extend
 
 
 class _Section(BaseModel):
@@ -99,7 +71,7 @@ class ProblemGrid(_Section):
         "how many points, spread in the logarithm of the step, a history has at most", 40, changes_bits="derived"
     )
     record: Annotated[tuple[RequestedQuantity, ...], AfterValidator(check_unique)] = key(
-        "what is recorded beside the losses and metrics: `gradient_noise`, `weights`",
+        f"what is recorded beside the losses and metrics: {', '.join(f'`{name}`' for name in names_on_request())}",
         (),
         changes_bits="only what is recorded",
     )
@@ -245,6 +217,7 @@ class Schedule(_ConfiguredClass):
     `warmup` is how long the rate first rises from 0. The schedule begins at its end.
     """
 
+    model_config = ConfigDict(extra="allow", frozen=True, json_schema_extra=_or_written_as("null"))
     other_keys: ClassVar[str] = "an argument of the class"
 
     class_name: ClassName | None = key(
@@ -320,6 +293,8 @@ class Reproduction(_Section):
 
 class PaperFigure(_Section):
     """A figure of a paper, `convergence` wherever there is one or `sine/convergence`, in a style of its own or none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_written_as("string"))
 
     figure: str = key("the name of a figure, as in `sine/convergence_test`", changes_bits="no")
     style: str | None = key(

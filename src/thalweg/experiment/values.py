@@ -6,12 +6,18 @@ with the remedy for anything else.
 
 import math
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from thalweg.experiment import search_space
 from thalweg.experiment.target import TARGET_PATTERN, Target, read_target
+from thalweg.quantities import names_on_request
+
+if TYPE_CHECKING:
+    RequestedQuantity = str
+else:
+    RequestedQuantity = Literal[names_on_request()]
 
 END_OF_INT32 = 2**31
 """Counts, steps and seconds lie below it, because they are kept in 32 bits."""
@@ -93,10 +99,11 @@ LearningRates = Annotated[
     AfterValidator(lambda rates: tuple(sorted(rates))),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "string", "pattern": r"^\s*\S+\s*\.\.\s*\S+\s*$"},
-                {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "number", "minimum": 0}},
-            ]
+            "type": ["string", "array"],
+            "pattern": r"^\s*\S+\s*\.\.\s*\S+\s*$",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"type": "number", "exclusiveMinimum": 0},
         }
     ),
 ]
@@ -105,10 +112,10 @@ Space = Annotated[
     BeforeValidator(search_space.read_space),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "string", "pattern": r"^\s*(1\s*-\s*\()?\s*\S+\s*\.\.\s*\S+\s*\)?\s*$"},
-                {"type": "array", "minItems": 1, "items": {"type": "number"}},
-            ]
+            "type": ["string", "array"],
+            "pattern": r"^\s*(1\s*-\s*\()?\s*\S+\s*\.\.\s*\S+\s*\)?\s*$",
+            "minItems": 1,
+            "items": {"type": "number"},
         }
     ),
 ]
@@ -133,10 +140,12 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=END_OF_INT32)]
 _SeedList = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(check_unique)]
 _SEEDS_SCHEMA = WithJsonSchema(
     {
-        "anyOf": [
-            {"type": "integer", "minimum": 1, "exclusiveMaximum": FIRST_EVALUATION_SEED},
-            {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "integer", "minimum": 0}},
-        ]
+        "type": ["integer", "array"],
+        "minimum": 1,
+        "exclusiveMaximum": FIRST_EVALUATION_SEED,
+        "minItems": 1,
+        "uniqueItems": True,
+        "items": {"type": "integer", "minimum": 0},
     }
 )
 TuningSeeds = Annotated[_SeedList, _seeds_from(1), _SEEDS_SCHEMA]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.experiment.errors import ExperimentError, format_mistakes
-from thalweg.experiment.schema import Experiment
+from thalweg.experiment.schema import Experiment, own_fingerprints
 from thalweg.hashing import digest
 from thalweg.identity import class_source, job_digest, software, source_digest
 from thalweg.results.digests import file_digest
@@ -43,9 +43,9 @@ def of_experiment(experiment: Experiment) -> dict[str, Any]:
             mistakes.append(f"{key}: {error}")
         return None
 
-    # Timing shapes no run, so it is left out of the problems' own fingerprints.
-    without_timing = {name: {"timing"} for name in experiment.problems}
-    plain = experiment.model_dump(mode="json", exclude={"directory": True, "problems": without_timing})
+    apart = own_fingerprints()
+    problems = dict.fromkeys(experiment.problems, apart)
+    plain = experiment.model_dump(mode="json", exclude={"directory": True, "problems": problems})
     sources = {
         "problems": {
             name: source(f"problems.{name}", source_digest, experiment.problem_file(name))
@@ -58,6 +58,8 @@ def of_experiment(experiment: Experiment) -> dict[str, Any]:
             }
             for section in ("optimizers", "schedules")
         },
+        # A kind of measure is found by its place, so that no job imports its module by name.
+        "claims": {name: job_digest(type(claim.measure).__module__) for name, claim in experiment.claims.items()},
     }
     try:
         environment = environment_fingerprint(experiment.directory)
@@ -71,7 +73,7 @@ def of_experiment(experiment: Experiment) -> dict[str, Any]:
             section: {name: [plain[section][name], code] for name, code in codes.items()}
             for section, codes in sources.items()
         },
-        "timing": [name for name, grid in experiment.problems.items() if grid.timing],
+        **{key: [name for name, grid in experiment.problems.items() if getattr(grid, key)] for key in sorted(apart)},
         "software": software(),
         "environment": environment,
     }
