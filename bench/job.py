@@ -79,7 +79,7 @@ def start(born: float) -> dict[str, float]:
     ends("imports before the store is asked")
     ours.start()
     ends("TensorFlow and Keras")
-    importlib.import_module("thalweg.training.engine.program")
+    importlib.import_module("thalweg.training.engine.whole_run")
     ends("imports of what trains")
     problem = ours.load(SETTING.problem)
     ours.digest(problem)

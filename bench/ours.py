@@ -71,7 +71,7 @@ def digest(problem: Any) -> str:
 
 
 def instantiate(setting: Setting, problem: Any) -> Any:
-    from thalweg.experiment.schema import load
+    from thalweg.experiment.loading import load
     from thalweg.training.engine import steps
 
     optimizer = load(EXPERIMENT).optimizers[setting.optimizer]
@@ -79,17 +79,17 @@ def instantiate(setting: Setting, problem: Any) -> Any:
 
 
 def compiled(setting: Setting, problem: Any, instance: Any, evaluation_points: int | None = None) -> Compiled:
-    from thalweg.experiment.schema import load
+    from thalweg.experiment.loading import load
     from thalweg.grid import evaluation_steps, schedule_arguments
     from thalweg.horizon import Horizon
     from thalweg.training import schedules
-    from thalweg.training.engine import program, records, seeds
+    from thalweg.training.engine import records, seeds, whole_run
 
     experiment = load(EXPERIMENT)
     grid, schedule = experiment.problems[setting.problem], experiment.schedules[setting.schedule]
     horizon = Horizon(problem.train.examples, setting.batch_size, setting.epochs)
     points = evaluation_steps(horizon.steps, evaluation_points or grid.evaluation_points)
-    train = program.compile_program(problem, instance, horizon, points, grid.xla)
+    train = whole_run.compile_program(problem, instance, horizon, points, grid.xla)
     shares = schedules.table(schedule.class_name, schedule_arguments(schedule, horizon), horizon.steps)
 
     def given():

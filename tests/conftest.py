@@ -9,14 +9,15 @@ import synthetic
 from reported import drawn, write_published, write_report
 
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.experiment.schema import Experiment, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.training.engine import settings
 
 INSTRUCTION_SETS = {"AVX2": "AVX2", "SSE41": "SSE4_2"}
 """The instruction sets that `make test-isa` holds TensorFlow to, by their names in oneDNN and in XLA."""
 
 if isa := os.environ.get("THALWEG_TEST_ISA"):
-    settings.SET |= {"ONEDNN_MAX_CPU_ISA": isa, "XLA_FLAGS": f"--xla_cpu_max_isa={INSTRUCTION_SETS[isa]}"}
+    settings.ENVIRONMENT |= {"ONEDNN_MAX_CPU_ISA": isa, "XLA_FLAGS": f"--xla_cpu_max_isa={INSTRUCTION_SETS[isa]}"}
 
 
 @pytest.fixture(scope="session")

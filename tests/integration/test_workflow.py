@@ -146,7 +146,7 @@ def test_timing_is_measured_after_all_else_and_restarts_no_training(finished):
 
 
 def test_a_comment_in_the_training_code_trains_nothing(finished):
-    program = finished.root / "src/thalweg/training/engine/program.py"
+    program = finished.root / "src/thalweg/training/engine/whole_run.py"
     program.write_text(program.read_text() + "\n# A comment changes nothing.\n")
     os.utime(finished.root / "experiments/problems/linear.py")
     assert "Nothing to be done" in finished.run()

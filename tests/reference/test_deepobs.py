@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from thalweg.grid import evaluation_steps
 from thalweg.horizon import Horizon
-from thalweg.training.engine import program, records, seeds, steps
+from thalweg.training.engine import records, seeds, steps, whole_run
 from thalweg.training.problem import Problem, Split
 
 DIMENSIONS, EXAMPLES, BATCH, EPOCHS = 100, 1000, 128, 100
@@ -84,7 +84,7 @@ def train(optimizer, rate, orders):
     """The test loss at the beginning and the end, with the program compiled once for a run of each order."""
     problem, horizon = quadratic_deep(), Horizon(EXAMPLES, BATCH, EPOCHS, drop_remainder=True)
     instance = steps.instantiate(problem, optimizer, {}, seed=1)
-    run = program.compile_program(problem, instance, horizon, evaluation_steps(horizon.steps, 2), xla=True)
+    run = whole_run.compile_program(problem, instance, horizon, evaluation_steps(horizon.steps, 2), xla=True)
     column, rates = records.columns(problem).index("test_loss"), np.full(horizon.steps, rate, np.float32)
     return [run(instance.state, order, rates).records[:, column] for order in orders]
 

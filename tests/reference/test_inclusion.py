@@ -13,7 +13,7 @@ import numpy as np
 
 from thalweg.horizon import Horizon
 from thalweg.training import problem as problems
-from thalweg.training.engine import program, records, seeds, steps
+from thalweg.training.engine import records, seeds, steps, whole_run
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 EPOCHS, BATCH = 50, 32
@@ -25,7 +25,7 @@ def train(optimizer, arguments, rates):
     problem, _ = problems.load(EXPERIMENTS, "sine")
     horizon = Horizon(len(problem.train.y), BATCH, EPOCHS)
     instance = steps.instantiate(problem, optimizer, arguments, seed=1)
-    run = program.compile_program(problem, instance, horizon, list(range(horizon.steps + 1)), xla=False)
+    run = whole_run.compile_program(problem, instance, horizon, list(range(horizon.steps + 1)), xla=False)
     trajectory = run(instance.state, seeds.data_order(1, horizon.examples, EPOCHS), rates(horizon.steps))
     assert trajectory.diverged_at is None
     losses = trajectory.records[:, records.columns(problem).index("train_loss")]

@@ -12,7 +12,7 @@ from batch_losses import BatchLosses
 from thalweg.horizon import Horizon
 from thalweg.training import problem as problems
 from thalweg.training import schedules
-from thalweg.training.engine import optimizers, program, seeds, steps
+from thalweg.training.engine import optimizers, seeds, steps, whole_run
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SEED = 3
@@ -80,7 +80,7 @@ def forget_bias_correction(monkeypatch):
     step = optimizers.step
 
     def mistaken(optimizer, gradients, rate, variables, values, state_values, *others):
-        count = next(k for k, one in enumerate(optimizers.state(optimizer)) if one is optimizer.iterations)
+        count = next(k for k, one in enumerate(optimizers.state_variables(optimizer)) if one is optimizer.iterations)
         true = state_values[count]
         pretended = tf.where(true == 9, tf.cast(10**6, true.dtype), true)
         changed = [*state_values[:count], pretended, *state_values[count + 1 :]]
@@ -92,7 +92,7 @@ def forget_bias_correction(monkeypatch):
 
 def swap_two_examples(monkeypatch):
     """One example of the second batch and one of the third change places, in our program alone."""
-    compile_program = program.compile_program
+    compile_program = whole_run.compile_program
 
     def compile_with_swap(*arguments):
         run = compile_program(*arguments)
@@ -104,7 +104,7 @@ def swap_two_examples(monkeypatch):
 
         return train
 
-    monkeypatch.setattr(program, "compile_program", compile_with_swap)
+    monkeypatch.setattr(whole_run, "compile_program", compile_with_swap)
 
 
 def weigh_the_partial_batch_as_a_full_one(monkeypatch):
@@ -175,7 +175,7 @@ def assert_each_step_is_keras_s_own(name, optimizer, schedule, xla):
 
     rate = keras_rate(*SCHEDULES[schedule], peak)
     losses, weights = keras_fit(problem, instance, optimizer, rate, horizon, order)
-    ours = program.compile_program(problem, instance, horizon, every_step, xla)(instance.state, order, rates)
+    ours = whole_run.compile_program(problem, instance, horizon, every_step, xla)(instance.state, order, rates)
 
     assert ours.diverged_at is None
     assert ours.steps.tolist() == every_step

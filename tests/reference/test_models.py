@@ -10,7 +10,7 @@ from batch_losses import BatchLosses
 from keras import layers, losses, metrics
 
 from thalweg.horizon import Horizon
-from thalweg.training.engine import program, records, seeds, steps
+from thalweg.training.engine import records, seeds, steps, whole_run
 from thalweg.training.problem import Problem, Split
 
 SEED = 3
@@ -312,7 +312,7 @@ def by_keras(problem, optimizer, horizon, xla, start=None):
 
 def by_us(problem, optimizer, horizon, xla):
     instance = steps.instantiate(problem, optimizer, {}, SEED)
-    train = program.compile_program(problem, instance, horizon, range(horizon.steps + 1), xla)
+    train = whole_run.compile_program(problem, instance, horizon, range(horizon.steps + 1), xla)
     ended = train(instance.state, data_order(horizon), np.full(horizon.steps, RATES[optimizer], np.float32))
     assert ended.outcome == "finished"
     of_test = [name.startswith("test_") for name in records.columns(problem)]

@@ -216,7 +216,7 @@ def ours(name, xla):
         _, values, state, losses = tf.while_loop(lambda step, *_: step < STEPS, advance, loop)
         return losses.stack(), optimizers.finalize(optimizer, variables, values, state)
 
-    beginning = [v.numpy() for v in variables], [v.numpy() for v in optimizers.state(optimizer)]
+    beginning = [v.numpy() for v in variables], [v.numpy() for v in optimizers.state_variables(optimizer)]
 
     return tf.nest.map_structure(np.asarray, tf.function(train, jit_compile=xla, autograph=False)(*beginning))
 
@@ -260,7 +260,7 @@ GOLDEN = {
 def test_golden_steps(name):
     weights = keras.Variable([1.0, 2.0, 3.0, 4.0])
     optimizer = optimizers.build(name, {}, [weights])
-    state = [variable.value for variable in optimizers.state(optimizer)]
+    state = [variable.value for variable in optimizers.state_variables(optimizer)]
     gradients = [tf.constant([1.0, 6.0, 7.0, 2.0])]
     (after,), _ = optimizers.step(optimizer, gradients, tf.constant(0.5), [weights], [weights.value], state)
     np.testing.assert_allclose(after, GOLDEN[name], rtol=0, atol=5e-5)
@@ -287,6 +287,6 @@ def test_state_that_runs_would_share_is_refused():
     with pytest.raises(TypeError, match=r"counter is a tf\.Variable"):
         optimizers.build(f"{__name__}:Native", {}, [weights])
     optimizer = optimizers.build(f"{__name__}:Hidden", {}, [weights])
-    state = [variable.value for variable in optimizers.state(optimizer)]
+    state = [variable.value for variable in optimizers.state_variables(optimizer)]
     with pytest.raises(ValueError, match="hidden is assigned to, but no attribute of the optimizer holds it"):
         optimizers.step(optimizer, [tf.ones(1)], tf.constant(0.5), [weights], [weights.value], state)

@@ -9,7 +9,6 @@ import yaml
 
 from thalweg.experiment.loading import load
 from thalweg.grid import schedule_arguments, warmup_steps
-from thalweg.horizon import Horizon
 from thalweg.reporting.html import recommendation
 from thalweg.training import schedules
 from thalweg.training.engine import optimizers
@@ -112,7 +111,7 @@ def executed(code):
 def trained_rates(experiment, row):
     """The learning rate of every step, as training has it."""
     grid, schedule = experiment.problems[row["problem"]], experiment.schedules[row["schedule"]]
-    horizon = Horizon(EXAMPLES, row["batch_size"], grid.epochs, grid.drop_remainder)
+    horizon = grid.horizon(EXAMPLES, row["batch_size"])
     arguments, warmup = schedule_arguments(schedule, horizon), warmup_steps(schedule, horizon)
     table = schedules.table(schedule.class_name, arguments, horizon.steps, warmup)
     return schedules.applied(table, row["learning_rate"])

@@ -13,7 +13,7 @@ from keras import layers, metrics
 from thalweg.experiment.target import Target
 from thalweg.horizon import Horizon
 from thalweg.training import problem as problems
-from thalweg.training.engine import evaluation, program, records, seeds, steps
+from thalweg.training.engine import loop, records, seeds, steps, whole_run
 from thalweg.training.problem import Problem, Split
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -58,7 +58,7 @@ def rates_of(horizon, rate=RATE):
 
 def train(problem, points, optimizer="Adam", xla=False, horizon=HORIZON, rate=RATE, fixed=False, **options):
     instance = steps.instantiate(problem, optimizer, {}, SEED)
-    run = program.compile_program(problem, instance, horizon, points, xla, **options)
+    run = whole_run.compile_program(problem, instance, horizon, points, xla, **options)
     return run(instance.state, order_of(horizon, fixed=fixed), rates_of(horizon, rate))
 
 
@@ -134,7 +134,7 @@ def test_a_large_split_is_evaluated_in_pieces(xla, monkeypatch):
         weighted_metrics={"error": "mean_absolute_error"},
     )
     for size in (8, 16):
-        monkeypatch.setattr(evaluation, "EVALUATION_BATCH", size)
+        monkeypatch.setattr(loop, "EVALUATION_BATCH", size)
         ours = train(problem, [LAST], xla=xla)
         keras_s = steps.instantiate(problem, "Adam", {}, SEED).model
         for variable, value in zip(keras_s.trainable_variables, ours.state.trainable, strict=True):
@@ -194,7 +194,7 @@ def test_gradient_variance_is_that_of_single_examples_in_the_mean_of_all_orders(
     trace = np.trace(np.cov(single.T))
     for batch_size in (2, 12):
         horizon = Horizon(24, batch_size, 1)
-        run = program.compile_program(problem, instance, horizon, [0, 1], False, record=["gradient_noise"])
+        run = whole_run.compile_program(problem, instance, horizon, [0, 1], False, record=["gradient_noise"])
         orders = [order_of(horizon, seed) for seed in range(300)]
         found = [run(instance.state, order, rates_of(horizon, 0)).records[0, -3:] for order in orders]
         norms, variances, _ = np.transpose(found)
@@ -259,7 +259,7 @@ def test_recorded_weights_are_those_of_a_fit_at_these_steps(optimizer):
 
 def test_recorded_weights_are_the_average_where_the_optimizer_keeps_one():
     instance = steps.instantiate(TWO_WEIGHTS, "SGD", {"use_ema": True, "ema_momentum": 0.9}, SEED)
-    run = program.compile_program(TWO_WEIGHTS, instance, HORIZON, range(LAST + 1), False, record=["weights"])
+    run = whole_run.compile_program(TWO_WEIGHTS, instance, HORIZON, range(LAST + 1), False, record=["weights"])
     averaged = run(instance.state, order_of(HORIZON), rates_of(HORIZON)).records[:, -2:]
     plain = train(TWO_WEIGHTS, range(LAST + 1), "SGD", record=["weights"]).records[:, -2:]
     expected = [plain[0], plain[1]]  # Keras's average begins with the weights after the first step
@@ -282,8 +282,8 @@ def test_each_lane_records_its_own_weights():
     instances = [steps.instantiate(TWO_WEIGHTS, "Adam", {}, seed) for seed in (1, 2)]
     starts = [(one.state, order_of(HORIZON), rates_of(HORIZON), np.zeros(0)) for one in instances]
     points = [0, 5, LAST]
-    run = program.compile_program(TWO_WEIGHTS, instances[0], HORIZON, points, True, lanes=2, record=["weights"])
-    for lane, (start, *_) in zip(run(*program.stack(starts)), starts, strict=True):
+    run = whole_run.compile_program(TWO_WEIGHTS, instances[0], HORIZON, points, True, lanes=2, record=["weights"])
+    for lane, (start, *_) in zip(run(*whole_run.stack_lanes(starts)), starts, strict=True):
         for state, record in ((start, lane.records[0]), (lane.state, lane.records[-1])):
             assert record[-2:].tolist() == [value.item() for value in state.trainable]
 
@@ -308,7 +308,7 @@ def test_a_target_ends_a_run_where_it_is_first_met():
 def test_a_run_that_is_out_of_time_is_the_beginning_of_itself():
     problem, horizon = problem_of(), Horizon(22, 2, 60)
     instance = steps.instantiate(problem, "Adam", {}, SEED)
-    run = program.compile_program(problem, instance, horizon, range(horizon.steps + 1), True)
+    run = whole_run.compile_program(problem, instance, horizon, range(horizon.steps + 1), True)
     start, told = (instance.state, order_of(horizon), rates_of(horizon)), []
     cut = run(*start, deadline=time.monotonic() - 1)
     whole = run(*start, tell=told.append)
@@ -336,7 +336,7 @@ def lanes(request):
     problem, _ = problems.load(EXPERIMENTS, "sine")
     instances = [steps.instantiate(problem, "Adam", {}, seed) for seed in LANE_SEEDS]
     run = {
-        count: program.compile_program(problem, instances[0], SINE, range(0, 101, 10), request.param, lanes=count)
+        count: whole_run.compile_program(problem, instances[0], SINE, range(0, 101, 10), request.param, lanes=count)
         for count in (1, 4, 32)
     }
     starts = [
@@ -348,8 +348,8 @@ def lanes(request):
 
 def test_lanes_agree_with_single_runs(lanes):
     run, starts = lanes
-    stacked = run[32](*program.stack(starts))
-    by_four = [one for first in (0, 4) for one in run[4](*program.stack(starts[first : first + 4]))]
+    stacked = run[32](*whole_run.stack_lanes(starts))
+    by_four = [one for first in (0, 4) for one in run[4](*whole_run.stack_lanes(starts[first : first + 4]))]
     for lane, single in enumerate(run[1](*start) for start in starts[:8]):
         for other in (stacked[lane], by_four[lane]):
             assert (other.outcome, other.ended_at) == (single.outcome, single.ended_at)
@@ -363,11 +363,11 @@ def test_lanes_agree_with_single_runs(lanes):
 
 def test_a_lane_s_bits_do_not_depend_on_the_other_lanes(lanes):
     run, starts = lanes
-    one, other = (run[4](*program.stack(pack)) for pack in (starts[:4], [starts[0], *starts[9:12]]))
+    one, other = (run[4](*whole_run.stack_lanes(pack)) for pack in (starts[:4], [starts[0], *starts[9:12]]))
     assert same(one[0], other[0])
     assert is_prefix(one[0], other[0])
     assert not same(one[1], other[1])
-    moved = run[4](*program.stack([*starts[9:12], starts[0]]))
+    moved = run[4](*whole_run.stack_lanes([*starts[9:12], starts[0]]))
     assert same(one[0], moved[3])
 
 
@@ -375,7 +375,8 @@ def test_a_lane_that_diverges_ends_alone(lanes):
     run, starts = lanes
     state, order, rates, none = starts[1]
     wild = (state, order, rates * np.float32(1e30), none)
-    calm, pack = run[4](*program.stack(starts[:4])), run[4](*program.stack([starts[0], wild, *starts[2:4]]))
+    calm = run[4](*whole_run.stack_lanes(starts[:4]))
+    pack = run[4](*whole_run.stack_lanes([starts[0], wild, *starts[2:4]]))
     assert pack[1].outcome == "diverged"
     assert 0 < pack[1].ended_at < 100
     assert np.isfinite(pack[1].records).all()
@@ -395,10 +396,10 @@ def test_a_lane_that_reaches_its_target_stays_there():
     ]
     target = Target("validation_loss", False, 0.4)
     one, two = (
-        program.compile_program(problem, instances[0], HORIZON, range(LAST + 1), False, target=target, lanes=count)
+        whole_run.compile_program(problem, instances[0], HORIZON, range(LAST + 1), False, target=target, lanes=count)
         for count in (1, 2)
     )
-    alone, lanes = [one(*start) for start in starts], two(*program.stack(starts))
+    alone, lanes = [one(*start) for start in starts], two(*whole_run.stack_lanes(starts))
     assert alone[0].ended_at != alone[1].ended_at, "one must go on without the other for this test to mean anything"
     for single, lane in zip(alone, lanes, strict=True):
         assert (lane.outcome, lane.ended_at) == (single.outcome, single.ended_at)

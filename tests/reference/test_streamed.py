@@ -10,7 +10,7 @@ from keras import layers, metrics
 
 from thalweg.experiment.target import Target
 from thalweg.horizon import Horizon
-from thalweg.training.engine import program, records, seeds, steps, streamed
+from thalweg.training.engine import records, seeds, steps, streamed, whole_run
 from thalweg.training.problem import Problem, Source, Split
 
 SEED, RATE = 3, 0.05
@@ -111,14 +111,14 @@ def start_of(problem, horizon, rate):
 
 def in_memory(problem, xla=False, horizon=HORIZON, rate=RATE, fixed=False, **options):
     instance, points, rates = start_of(problem, horizon, rate)
-    run = program.compile_program(problem, instance, horizon, points, xla, **options)
+    run = whole_run.compile_program(problem, instance, horizon, points, xla, **options)
     order = seeds.data_order(SEED, horizon.examples, horizon.epochs, horizon.examples_per_epoch, fixed)
     return run(instance.state, order, rates)
 
 
 def by_steps(problem, xla=False, horizon=HORIZON, rate=RATE, fixed=False, deadline=np.inf, **options):
     instance, points, rates = start_of(problem, horizon, rate)
-    run = streamed.compile_streamed(problem, instance, horizon, points, xla, **options)
+    run = streamed.compile_program(problem, instance, horizon, points, xla, **options)
     return run(instance.state, streamed.batches(problem, horizon, SEED, fixed), rates, deadline=deadline)
 
 
@@ -177,7 +177,7 @@ def test_a_dataset_of_several_inputs():
     every = np.tile(np.arange(22, dtype=np.int32), HORIZON.epochs)
     problem = problem_of(**others, train=both)
     instance, points, rates = start_of(problem, HORIZON, RATE)
-    expected = program.compile_program(problem, instance, HORIZON, points, False)(instance.state, every, rates)
+    expected = whole_run.compile_program(problem, instance, HORIZON, points, False)(instance.state, every, rates)
     assert_close(by_steps(problem_of(**others, train=source)), expected)
 
 

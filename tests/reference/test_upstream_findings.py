@@ -55,7 +55,7 @@ def by_keras(rate, **arguments):
 def by_us(rate, **arguments):
     weights = keras.Variable(START.astype(np.float32))
     optimizer = optimizers.build("ScheduleFreeAdamW", arguments, [weights])
-    values, state = [weights.value], [variable.value for variable in optimizers.state(optimizer)]
+    values, state = [weights.value], [variable.value for variable in optimizers.state_variables(optimizer)]
     points = [values[0].numpy()]
     for _ in range(STEPS):
         gradients = [tf.constant(gradient(values[0].numpy()), tf.float32)]
@@ -132,7 +132,7 @@ def after_rows(name, rows):
         results.append(weights.numpy())
     weights = keras.Variable(np.ones((4, 2), np.float32))
     optimizer = optimizers.build(name, {}, [weights])
-    values, state = [weights.value], [variable.value for variable in optimizers.state(optimizer)]
+    values, state = [weights.value], [variable.value for variable in optimizers.state_variables(optimizer)]
     for _ in range(2):
         values, state = optimizers.step(optimizer, [rows], tf.constant(0.5), [weights], values, state)
     return [*results, values[0].numpy()]
@@ -146,7 +146,7 @@ def test_a_variable_assigned_to_another_is_taken_by_name():
         other.assign(5.0)
     assert scope.get_current_value(one) is other, MENDED
 
-    with optimizers.Values([(one, one.value), (other, other.value)]) as scope:
+    with optimizers.ValueScope([(one, one.value), (other, other.value)]) as scope:
         one.assign(other)
         other.assign(5.0)
     assert float(scope.get_current_value(one)) == 2.0

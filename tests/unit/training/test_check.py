@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.experiment.schema import load, unknown_metrics
-from thalweg.results import store
+from thalweg.experiment.cross_checks import unknown_metrics
+from thalweg.experiment.loading import load
+from thalweg.results import files, layout
 from thalweg.training.jobs import check, problem_check
 
 EXPERIMENT = """\
@@ -445,11 +446,11 @@ def test_a_misspelt_metric_stops_before_training(write, tmp_path, capsys):
     file = experiment.file
     file.write_text(file.read_text() + CLAIM.format(of="", measure="final test los"))
     found = problem_check.check_problem(load(file), name)
-    store.write_json(store.check_file(tmp_path / "results", name), found)
+    files.write_json(layout.check_file(tmp_path / "results", name), found)
     with pytest.raises(SystemExit):
         check.check_grid(load(file), tmp_path / "results")
     assert capsys.readouterr().out.count("(did you mean loss?)") == 1
-    assert not store.checked_file(tmp_path / "results").exists()
+    assert not layout.checked_file(tmp_path / "results").exists()
 
 
 def test_a_good_search_has_no_mistakes(write):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from thalweg.training.engine import optimizers
-from thalweg.training.engine.hyperparameters import Search, Traced
+from thalweg.training.engine.hyperparameters import Traced, TracedHyperparameters
 
 STEPS, RATE = 50, 0.05
 START = [np.linspace(-1, 2, 6, dtype=np.float32).reshape(2, 3), np.array([0.5, -1.5, 0.0], np.float32)]
@@ -47,7 +47,7 @@ def trained(class_name, arguments, searched, xla, traces=None):
     start, target = ([value.astype(keras.config.floatx()) for value in values] for values in (START, TARGET))
     variables = [keras.Variable(value) for value in start]
     optimizer = optimizers.build(class_name, arguments, variables, searched)
-    beginning = [variable.numpy() for variable in optimizers.state(optimizer)]
+    beginning = [variable.numpy() for variable in optimizers.state_variables(optimizer)]
 
     @tf.function(jit_compile=xla, autograph=False)
     def train(values, state, hyperparameters):
@@ -159,7 +159,7 @@ def test_a_user_s_own_class_is_compiled_apart_for_each_value():
 
 
 def test_arithmetic_is_that_of_python():
-    search = Search({"a": 0.9, "b": 3.0})
+    search = TracedHyperparameters({"a": 0.9, "b": 3.0})
     a, b = (Traced(search, lambda values, name=name: values[name]) for name in "ab")
     expression = -(abs(1 - a) ** 2 / (b + np.float64(0.1)) - 7 // b * +(b % 2))
     assert isinstance(expression, Traced)
@@ -176,7 +176,7 @@ def test_arithmetic_is_that_of_python():
 
 
 def test_a_guard_keeps_the_answer_not_the_number():
-    search = Search({"a": 0.9})
+    search = TracedHyperparameters({"a": 0.9})
     a = Traced(search, lambda values: values["a"])
     assert a > 0.5
     assert 2 * a != 1

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.grid import Run
 from thalweg.horizon import Horizon
 from thalweg.training.jobs import interleaved_timing, timing, trainer
@@ -59,7 +59,7 @@ def run(optimizer="sgd", batch_size=4):
 
 
 def pretended(taken):
-    """In place of `compiled`: a stretch of one step an epoch, each of so many seconds. Notes every turn."""
+    """In place of `compile_stretch`: a stretch of one step an epoch, each of so many seconds. Notes every turn."""
     noted = []
 
     def compiled(experiment, problem, run, epochs):
@@ -76,7 +76,7 @@ def test_every_stretch_has_one_turn_a_round_in_an_order_that_changes():
     compiled, noted = pretended({"sgd": 1e-3, "searched": 2e-3})
     runs = [run(optimizer, batch_size) for batch_size in (4, 5) for optimizer in ("sgd", "searched")]
     stretches = [compiled(None, None, one, 10) for one in runs]
-    rows = list(interleaved_timing.in_turn(stretches, rounds=9))
+    rows = list(interleaved_timing.time_in_turns(stretches, rounds=9))
     rounds = [
         [(row["optimizer"], row["batch_size"]) for row in rows if row["round"] == number] for number in range(1, 10)
     ]
@@ -89,12 +89,12 @@ def test_every_stretch_has_one_turn_a_round_in_an_order_that_changes():
         ("sgd", 10, 1000),
         ("searched", 10, 2000),
     }
-    assert list(interleaved_timing.in_turn(stretches, rounds=9)) == rows
+    assert list(interleaved_timing.time_in_turns(stretches, rounds=9)) == rows
 
 
 def test_a_stretch_is_as_long_as_the_clock_needs_and_for_all_optimizers_as_many_steps(experiment, monkeypatch):
     compiled, noted = pretended({"sgd": 1e-3, "searched": 3e-3})
-    monkeypatch.setattr(interleaved_timing, "compiled", compiled)
+    monkeypatch.setattr(interleaved_timing, "compile_stretch", compiled)
     told = []
     runs = [run(), run("searched"), run(batch_size=5)]
     made = list(interleaved_timing.stretches(experiment, points(), runs, told.append))
@@ -109,16 +109,18 @@ def test_a_stretch_trains_at_the_initial_weights_and_evaluates_nothing(
 ):
     """10 examples: with batches of 4 whole epochs of three steps, the last on a partial batch; with batches of 5 as
     many of the 32 steps as lie before the last cut."""
-    found, train_pack = [], trainer.train_pack
+    found, train_pack = [], trainer.train_lanes
 
     def noted(program, pack, states, *others):
         (trajectory,) = train_pack(program, pack, states, *others)
         found.append((states[0], trajectory))
         return [trajectory]
 
-    monkeypatch.setattr(trainer, "train_pack", noted)
-    assert epochs >= interleaved_timing.fewest_epochs(Horizon(10, batch_size, 1))
-    taken, seconds = interleaved_timing.compiled(experiment, points(), run("searched", batch_size), epochs).train()
+    monkeypatch.setattr(trainer, "train_lanes", noted)
+    assert epochs >= interleaved_timing.min_epochs(Horizon(10, batch_size, 1))
+    taken, seconds = interleaved_timing.compile_stretch(
+        experiment, points(), run("searched", batch_size), epochs
+    ).train()
     state, trajectory = found[-1]
     assert (taken, seconds > 0, len(trajectory.steps)) == (steps, True, 0)
     for before, after in zip(state.trainable, trajectory.state.trainable, strict=True):
@@ -128,10 +130,10 @@ def test_a_stretch_trains_at_the_initial_weights_and_evaluates_nothing(
 def test_side_by_side_a_step_takes_its_share(write, monkeypatch):
     clock = iter([0.0, 1.0, 0.0, 1.0])
     monkeypatch.setattr(interleaved_timing.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(trainer, "train_pack", lambda program, pack, *_: [Ended()] * len(pack))
-    monkeypatch.setattr(trainer, "compile_one", lambda *_: None)
+    monkeypatch.setattr(trainer, "train_lanes", lambda program, pack, *_: [Ended()] * len(pack))
+    monkeypatch.setattr(trainer, "compile_program", lambda *_: None)
     experiment = write(EXPERIMENT.replace("epochs: 3", "epochs: 3, lanes: 4"))
-    assert interleaved_timing.compiled(experiment, points(), run(), 2).train() == (6, 0.25)
+    assert interleaved_timing.compile_stretch(experiment, points(), run(), 2).train() == (6, 0.25)
 
 
 class Ended:
@@ -140,12 +142,12 @@ class Ended:
 
 def test_four_lanes_are_timed_as_they_train(write):
     experiment = write(EXPERIMENT.replace("epochs: 3", "epochs: 3, lanes: 4"))
-    assert interleaved_timing.compiled(experiment, points(), run(), 2).train()[0] == 6
+    assert interleaved_timing.compile_stretch(experiment, points(), run(), 2).train()[0] == 6
 
 
 def test_a_loss_that_is_not_finite_is_told(experiment):
     with pytest.raises(SystemExit, match=r"points\.timing: with sgd the loss is not finite from the beginning"):
-        interleaved_timing.compiled(experiment, points(y=np.full_like(X, np.nan)), run(), 1)
+        interleaved_timing.compile_stretch(experiment, points(y=np.full_like(X, np.nan)), run(), 1)
 
 
 def test_what_is_timed_is_what_tuning_chose_under_the_first_schedule(experiment):

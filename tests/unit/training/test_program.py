@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.grid import Run
 from thalweg.horizon import Horizon
-from thalweg.training.engine import program, records, seeds, steps
+from thalweg.training.engine import loop, records, seeds, steps, whole_run
 from thalweg.training.jobs import trainer
 from thalweg.training.problem import Problem, Split
 
@@ -36,7 +36,7 @@ def make(model=None, **changes):
 
 def train(problem, rate=0.1, points=(0, 7, 15), optimizer="SGD", seed=1, xla=True, horizon=HORIZON, **arguments):
     instance = steps.instantiate(problem, optimizer, arguments, seed)
-    run = program.compile_program(problem, instance, horizon, points, xla)
+    run = whole_run.compile_program(problem, instance, horizon, points, xla)
     order = seeds.data_order(seed, horizon.examples, horizon.epochs)
     return run(instance.state, order, np.full(horizon.steps, rate, np.float32))
 
@@ -46,11 +46,11 @@ def same(one, other):
 
 
 def test_segments_cut_a_run_at_partial_batches_and_evaluations():
-    rows = records.segments(3, 15, True, [0, 2, 4, 15])
+    rows = loop.plan_segments(3, 15, True, [0, 2, 4, 15])
     first = [[0, 0, 1], [1, 0, 0], [1, 0, 1], [0, 1, 0], [1, 0, 1]]
     assert rows.tolist() == [*first, [1, 1, 0], [2, 1, 0], [2, 1, 0], [2, 0, 0], [0, 1, 1]]
     assert rows[:, :2].sum() == HORIZON.steps
-    assert records.segments(2, 10, False, [0, 10]).tolist() == [[0, 0, 1], [9, 0, 0], [1, 0, 1]]
+    assert loop.plan_segments(2, 10, False, [0, 10]).tolist() == [[0, 0, 1], [9, 0, 0], [1, 0, 1]]
 
 
 @pytest.mark.parametrize("xla", [False, True])
@@ -63,7 +63,7 @@ def test_records_are_what_keras_evaluates(xla):
     assert ended.steps.tolist() == [0, 7, 15]
     columns = records.columns(problem)
     assert columns[:3] == ["train_loss", "train_error", "validation_loss"]
-    assert columns[-4:] == ["probe_0", "probe_1", *records.DIAGNOSTICS]
+    assert columns[-4:] == ["probe_0", "probe_1", "gradient_norm", "update_ratio"]
     for point, weights in ((0, instance.state.trainable), (-1, ended.state.trainable)):
         instance.model.set_weights(weights)
         instance.model.compile(loss="mse", metrics=["mae"])
@@ -81,7 +81,7 @@ def test_recording_changes_no_bits():
 def test_a_run_s_bits_do_not_depend_on_those_before_it():
     problem = make()
     first, second = (steps.instantiate(problem, "Adam", {}, seed) for seed in (1, 2))
-    run = program.compile_program(problem, first, HORIZON, (0, 15), True)
+    run = whole_run.compile_program(problem, first, HORIZON, (0, 15), True)
     rates = np.full(HORIZON.steps, 0.1, np.float32)
     order = seeds.data_order(2, 10, 5)
     run(first.state, seeds.data_order(1, 10, 5), rates * np.float32(1e6))
@@ -145,11 +145,11 @@ def batches_seen(optimizer, seed, **arguments):
 
     problem = make(one_weight_each, train=each, validation=each, test=each)
     instance = steps.instantiate(problem, optimizer, arguments, seed)
-    compiled = program.compile_program(problem, instance, HORIZON, (0, HORIZON.steps), xla=True)
+    compiled = whole_run.compile_program(problem, instance, HORIZON, (0, HORIZON.steps), xla=True)
     run = Run("points", optimizer, "constant", HORIZON.batch_size, 0.1, seed)
     seen = []
     for rates in 0.1 * np.eye(HORIZON.steps, dtype=np.float32):
-        (ended,) = trainer.train_pack(compiled, [run], [instance.state], [rates], problem, GRID, HORIZON)
+        (ended,) = trainer.train_lanes(compiled, [run], [instance.state], [rates], problem, GRID, HORIZON)
         changed = ended.state.trainable[0] != instance.state.trainable[0]
         seen.append(frozenset(np.flatnonzero(changed).tolist()))
     return seen

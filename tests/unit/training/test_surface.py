@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thalweg.results import store
+from thalweg.results import layout
 from thalweg.training import problem as problems
 from thalweg.training.engine import steps
 from thalweg.training.jobs import surface
@@ -89,8 +89,8 @@ def test_a_grid_around_nothing_and_around_a_point_has_a_width():
 
 def test_paths_are_those_of_evaluation_runs_alone(small):
     """`sgd` was also trained for a reproduction; its runs lie in the same shard."""
-    folders = [store.shard_folder(small[1], "evaluation", "linear", optimizer) for optimizer in ("sgd", "adam")]
-    found = surface.paths(folders)
+    folders = [layout.shard_folder(small[1], "evaluation", "linear", optimizer) for optimizer in ("sgd", "adam")]
+    found = surface.read_paths(folders)
     expected = []
     for folder in folders:
         runs, histories = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "histories"))

@@ -20,26 +20,32 @@ Evaluate = Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass
-class Search:
-    """The hyperparameters searched, by name: their values at hand, the guards noted, and tensors while there are."""
+class TracedHyperparameters:
+    """The searched hyperparameters that a program takes as arguments.
+
+    Attributes:
+        values: By name, the numbers that the program is traced with.
+        guards: Expressions that were evaluated to Python values while tracing, each with its value.
+        tensors: By name, the program's arguments, while there are any.
+    """
 
     values: Mapping[str, Any]
     guards: list[tuple[Evaluate, Any]] = field(default_factory=list)
     tensors: Mapping[str, tf.Tensor] | None = None
 
-    def answer(self, question: Evaluate) -> Any:
-        """The answer for the values at hand, which from now on any other values must give too."""
-        found = question(self.values)
-        self.guards.append((question, found))
-        return found
+    def evaluate_guarded(self, expression: Evaluate) -> Any:
+        """Evaluate an expression at the traced values. Other values must give the same from now on."""
+        value = expression(self.values)
+        self.guards.append((expression, value))
+        return value
 
     def serves(self, values: Mapping[str, Any]) -> bool:
-        """Whether all guards hold for other values. A name left out has the value at hand."""
-        return all(question({**self.values, **values}) == found for question, found in self.guards)
+        """Return whether all guards hold for other values. A name that is left out has its traced value."""
+        return all(expression({**self.values, **values}) == value for expression, value in self.guards)
 
     @contextmanager
-    def bound(self, tensors: Sequence[tf.Tensor]) -> Iterator[None]:
-        """For the duration, the values are these float64 scalars, in the order of the names."""
+    def bind(self, tensors: Sequence[tf.Tensor]) -> Iterator[None]:
+        """Let the values be these float64 scalars for the duration, in the order of the names."""
         self.tensors = dict(zip(self.values, tensors, strict=True)) if tensors else None
         try:
             yield
@@ -51,10 +57,10 @@ def _operator(operation: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any],
     """An operator of Traced and its reflection. What is no number, a tensor first of all, answers for itself."""
 
     def forward(self: "Traced", other: object) -> Any:
-        return self.combined(operation, self, other) if isinstance(other, Traced | Real) else NotImplemented
+        return self.combine(operation, self, other) if isinstance(other, Traced | Real) else NotImplemented
 
     def reflected(self: "Traced", other: object) -> Any:
-        return self.combined(operation, other, self) if isinstance(other, Traced | Real) else NotImplemented
+        return self.combine(operation, other, self) if isinstance(other, Traced | Real) else NotImplemented
 
     return forward, reflected
 
@@ -63,7 +69,7 @@ def _comparison(operation: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def compare(self: "Traced", other: object) -> Any:
         if not isinstance(other, Traced | Real):
             return NotImplemented
-        return self.search.answer(self.combined(operation, self, other).evaluate)
+        return self.hyperparameters.evaluate_guarded(self.combine(operation, self, other).evaluate)
 
     return compare
 
@@ -73,20 +79,20 @@ class Traced:
 
     __array_ufunc__ = None  # so that NumPy's numbers, too, leave arithmetic to this class
 
-    def __init__(self, search: Search, evaluate: Evaluate) -> None:
-        self.search = search
+    def __init__(self, hyperparameters: TracedHyperparameters, evaluate: Evaluate) -> None:
+        self.hyperparameters = hyperparameters
         self.evaluate = evaluate
 
-    def combined(self, operation: Callable[..., Any], *operands: Any) -> "Traced":
-        """The operation on operands, some of which are Traced. The others become Python's own numbers."""
-        parts = [one.evaluate if isinstance(one, Traced) else _constant(one) for one in operands]
-        return Traced(self.search, lambda values: operation(*(part(values) for part in parts)))
+    def combine(self, operation: Callable[..., Any], *operands: Any) -> "Traced":
+        """Apply an operation to operands, some of which are Traced. The others become Python's own numbers."""
+        parts = [operand.evaluate if isinstance(operand, Traced) else _constant(operand) for operand in operands]
+        return Traced(self.hyperparameters, lambda values: operation(*(part(values) for part in parts)))
 
     def __tf_tensor__(self, dtype: tf.DType | None = None, name: str | None = None) -> tf.Tensor:
         dtype = tf.as_dtype(dtype or keras.config.floatx())
-        if self.search.tensors is None:
-            return tf.convert_to_tensor(self.search.answer(self.evaluate), dtype, name=name)
-        return tf.cast(self.evaluate(self.search.tensors), dtype, name=name)
+        if self.hyperparameters.tensors is None:
+            return tf.convert_to_tensor(self.hyperparameters.evaluate_guarded(self.evaluate), dtype, name=name)
+        return tf.cast(self.evaluate(self.hyperparameters.tensors), dtype, name=name)
 
     __add__, __radd__ = _operator(operator.add)
     __sub__, __rsub__ = _operator(operator.sub)
@@ -97,13 +103,13 @@ class Traced:
     __pow__, __rpow__ = _operator(operator.pow)
 
     def __neg__(self) -> "Traced":
-        return self.combined(operator.neg, self)
+        return self.combine(operator.neg, self)
 
     def __pos__(self) -> "Traced":
         return self
 
     def __abs__(self) -> "Traced":
-        return self.combined(operator.abs, self)
+        return self.combine(operator.abs, self)
 
     __lt__ = _comparison(operator.lt)
     __le__ = _comparison(operator.le)
@@ -113,19 +119,19 @@ class Traced:
     __ne__ = _comparison(operator.ne)
 
     def __bool__(self) -> bool:
-        return bool(self.search.answer(self.combined(operator.truth, self).evaluate))
+        return bool(self.hyperparameters.evaluate_guarded(self.combine(operator.truth, self).evaluate))
 
     def __float__(self) -> float:
-        return float(self.search.answer(self.evaluate))
+        return float(self.hyperparameters.evaluate_guarded(self.evaluate))
 
     def __int__(self) -> int:
-        return int(self.search.answer(self.evaluate))
+        return int(self.hyperparameters.evaluate_guarded(self.evaluate))
 
     def __hash__(self) -> int:
-        return hash(self.search.answer(self.evaluate))
+        return hash(self.hyperparameters.evaluate_guarded(self.evaluate))
 
     def __repr__(self) -> str:
-        return f"Traced({self.evaluate(self.search.values)})"
+        return f"Traced({self.evaluate(self.hyperparameters.values)})"
 
 
 def _constant(number: Any) -> Evaluate:
@@ -133,7 +139,10 @@ def _constant(number: Any) -> Evaluate:
     return lambda values: plain
 
 
-def place(instance: Any, search: Search, name: str) -> None:
-    """Put a Traced in that attribute of an object. Zero stays apart from other numbers: it often means without."""
-    search.answer(lambda values: values[name] == 0)
-    setattr(instance, name, Traced(search, operator.itemgetter(name)))
+def trace_attribute(instance: Any, hyperparameters: TracedHyperparameters, name: str) -> None:
+    """Put a Traced in that attribute of an object.
+
+    Zero is guarded against other numbers, since it often means that the optimizer does without something.
+    """
+    hyperparameters.evaluate_guarded(lambda values: values[name] == 0)
+    setattr(instance, name, Traced(hyperparameters, operator.itemgetter(name)))

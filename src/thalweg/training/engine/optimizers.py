@@ -24,9 +24,9 @@ from keras.src.backend.tensorflow import core
 from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
-from thalweg.training.engine.hyperparameters import Search, place
+from thalweg.training.engine.hyperparameters import TracedHyperparameters, trace_attribute
 
-DISTRIBUTED = (
+DISTRIBUTION_METHODS = (
     "assign",
     "assign_add",
     "assign_sub",
@@ -40,9 +40,14 @@ DISTRIBUTED = (
 
 
 def find_class(name: str, library: ModuleType) -> Any:
-    """The class of that name in a Keras module, or a user's `module:Class`. Raises AttributeError or ImportError."""
-    module, _, of_user = name.rpartition(":")
-    return getattr(importlib.import_module(module) if module else library, of_user)
+    """Return the class of that name in a Keras module, or a user's `module:Class`.
+
+    Raises:
+        AttributeError: The module has no such class.
+        ImportError: The user's module cannot be imported.
+    """
+    module, _, class_name = name.rpartition(":")
+    return getattr(importlib.import_module(module) if module else library, class_name)
 
 
 def build(
@@ -51,60 +56,72 @@ def build(
     variables: Sequence[keras.Variable],
     searched: Mapping[str, Any] | None = None,
 ) -> keras.Optimizer:
-    """The optimizer with its state made for `variables`. Its learning rate is set anew at each step.
+    """Build an optimizer with its state for `variables`. Its learning rate is set anew at each step.
 
-    `searched` are more arguments, whose values `step` can be given anew. Those that shape the optimizer stay fixed:
-    `serves` says which values a program is right for.
+    Args:
+        class_name: A class of keras.optimizers, or `module:Class`.
+        arguments: Its fixed arguments, without the learning rate.
+        variables: What it is to update.
+        searched: More arguments, whose values `step` can be given anew. Those that shape the optimizer stay fixed:
+            `serves` says which values a program is right for.
+
+    Raises:
+        TypeError: The optimizer holds a tf.Variable, which all runs would share.
     """
     searched = searched or {}
-    make = find_class(class_name, keras.optimizers)
-    optimizer = make(learning_rate=1.0, **arguments, **searched)
-    search = Search(searched)
-    traceable = [name for name in searched if is_traceable(make, {**arguments, **searched}, name)]
+    optimizer_class = find_class(class_name, keras.optimizers)
+    optimizer = optimizer_class(learning_rate=1.0, **arguments, **searched)
+    traced = TracedHyperparameters(searched)
+    traceable = [name for name in searched if is_traceable(optimizer_class, {**arguments, **searched}, name)]
     for name in searched.keys() - traceable:
-        search.answer(itemgetter(name))
+        traced.evaluate_guarded(itemgetter(name))
     for name in traceable:
-        place(optimizer, search, name)
-    vars(optimizer)["_search"] = search
-    with outside_distribution():
+        trace_attribute(optimizer, traced, name)
+    vars(optimizer)["_traced_hyperparameters"] = traced
+    with without_distribution():
         optimizer.build(list(variables))
     for attribute, value in vars(optimizer).items():
         of_tensorflow = attribute.startswith("_self_")  # lists by which it tracks the other attributes
-        if not of_tensorflow and any(isinstance(one, tf.Variable) for one in tf.nest.flatten(value)):
+        if not of_tensorflow and any(isinstance(leaf, tf.Variable) for leaf in tf.nest.flatten(value)):
             raise TypeError(f"{attribute} is a tf.Variable: make it with add_variable, so that each run has its own")
     return optimizer
 
 
-def is_traceable(make: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> bool:
-    """Whether the optimizer keeps that argument as it is, and makes no other number of it while it is constructed. Of a
-    user's own class that cannot be told: it may put the number away in a function, a tensor or another optimizer."""
+def is_traceable(optimizer_class: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> bool:
+    """Return whether an optimizer keeps the argument `name` as it is, and derives no other number while constructed.
+
+    False for a user's own class, which may put the number away in a function, a tensor or another optimizer.
+    """
 
     def numbers(value: float) -> dict[str, list[Any]]:
-        held = vars(make(learning_rate=1.0, **{**arguments, name: value}))
-        leaves = {attribute: keras.tree.flatten(value) for attribute, value in held.items()}
-        return {attribute: found for attribute, found in leaves.items() if all(isinstance(x, Real) for x in found)}
+        attributes = vars(optimizer_class(learning_rate=1.0, **{**arguments, name: value}))
+        leaves = {attribute: keras.tree.flatten(value) for attribute, value in attributes.items()}
+        return {attribute: values for attribute, values in leaves.items() if all(isinstance(x, Real) for x in values)}
 
     value = arguments[name]
-    if not isinstance(value, float) or not getattr(make, "__module__", "").startswith("keras."):
+    if not isinstance(value, float) or not getattr(optimizer_class, "__module__", "").startswith("keras."):
         return False
-    here = numbers(value)
+    given = numbers(value)
     try:
-        there = numbers(value / 2 or 0.5)
+        changed = numbers(value / 2 or 0.5)
     except (TypeError, ValueError):  # then no other value is sure to be taken
         return False
-    return here.get(name) == [value] and {key for key in here if here[key] != there.get(key)} == {name}
+    return given.get(name) == [value] and {key for key in given if given[key] != changed.get(key)} == {name}
 
 
 @contextmanager
-def outside_distribution() -> Iterator[None]:
-    """For the duration, Keras's optimizers use Keras's own backend-neutral methods."""
-    with mock.patch.multiple(TFOptimizer, **{name: getattr(BaseOptimizer, name) for name in DISTRIBUTED}):
+def without_distribution() -> Iterator[None]:
+    """Let Keras's optimizers use Keras's own backend-neutral methods for the duration."""
+    with mock.patch.multiple(TFOptimizer, **{name: getattr(BaseOptimizer, name) for name in DISTRIBUTION_METHODS}):
         yield
 
 
-class Values(keras.StatelessScope):  # type: ignore[misc]
-    """Values in the place of variables. Where Keras's scope takes note of a variable that is assigned to another, this
-    one takes its value of that moment, as a real variable does; and it takes nothing that would be lost."""
+class ValueScope(keras.StatelessScope):  # type: ignore[misc]
+    """Values in the place of variables.
+
+    Where a variable is assigned to another, Keras's scope keeps the variable; this one keeps its value at that moment,
+    as a real variable does. It refuses assignments that would be lost.
+    """
 
     def add_update(self, update: tuple[keras.Variable, Any]) -> None:
         variable, value = update
@@ -113,8 +130,8 @@ class Values(keras.StatelessScope):  # type: ignore[misc]
         super().add_update((variable, value.value if isinstance(value, keras.Variable) else value))
 
 
-def either(condition: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """Keras's `cond` for optimizers: whatever a branch assigns holds outside it, if it is the branch chosen.
+def stateful_cond(condition: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """Stand in for Keras's `cond`: what the chosen branch assigns to variables holds outside it.
 
     Where the condition is not known while tracing, both branches are computed. An update is cheap beside its gradient.
     """
@@ -122,13 +139,13 @@ def either(condition: Any, true_fn: Callable[[], Any], false_fn: Callable[[], An
     if known is not None:
         return true_fn() if known else false_fn()
 
-    def choose(one: Any, other: Any) -> Any:
-        return one if one is other else tf.where(condition, one, other)
+    def choose(if_true: Any, if_false: Any) -> Any:
+        return if_true if if_true is if_false else tf.where(condition, if_true, if_false)
 
     outer = get_stateless_scope()
     results, mappings = [], []
     for branch in (true_fn, false_fn):
-        with Values() as scope:
+        with ValueScope() as scope:
             scope.state_mapping = dict(outer.state_mapping)
             results.append(branch())
         mappings.append(scope.state_mapping)
@@ -136,28 +153,34 @@ def either(condition: Any, true_fn: Callable[[], Any], false_fn: Callable[[], An
     return tf.nest.map_structure(choose, *results)
 
 
-def state(optimizer: keras.Optimizer) -> list[keras.Variable]:
-    """Every Keras variable that the optimizer holds, the learning rate and the model's own left out. Some, such as the
-    state of a seed generator, are not among `optimizer.variables`."""
-    held = [one for value in vars(optimizer).values() for one in tf.nest.flatten(value)]
-    held = [one.state if isinstance(one, keras.random.SeedGenerator) else one for one in held]
-    unique = {id(one): one for one in (*optimizer.variables, *held) if isinstance(one, keras.Variable)}
+def state_variables(optimizer: keras.Optimizer) -> list[keras.Variable]:
+    """Return every Keras variable that the optimizer holds, without the learning rate and the model's own.
+
+    Some, such as the state of a seed generator, are not among `optimizer.variables`.
+    """
+    leaves = [leaf for value in vars(optimizer).values() for leaf in tf.nest.flatten(value)]
+    leaves = [leaf.state if isinstance(leaf, keras.random.SeedGenerator) else leaf for leaf in leaves]
+    unique = {id(leaf): leaf for leaf in (*optimizer.variables, *leaves) if isinstance(leaf, keras.Variable)}
     for other in (optimizer._learning_rate, *optimizer._trainable_variables):
         unique.pop(id(other), None)
     return list(unique.values())
 
 
 @contextmanager
-def carried(
+def stateless_values(
     optimizer: keras.Optimizer,
     variables: Sequence[keras.Variable],
     values: Sequence[tf.Tensor],
     state_values: Sequence[tf.Tensor],
     *others: tuple[keras.Variable, tf.Tensor],
-) -> Iterator[Values]:
-    """For the duration, the variables of the model and the optimizer have these values, and assigning changes them."""
-    mapping = [*zip(variables, values, strict=True), *zip(state(optimizer), state_values, strict=True), *others]
-    with outside_distribution(), mock.patch.object(core, "cond", either), Values(mapping) as scope:
+) -> Iterator[ValueScope]:
+    """Give the variables of the model and the optimizer these values for the duration; assigning changes the values."""
+    mapping = [
+        *zip(variables, values, strict=True),
+        *zip(state_variables(optimizer), state_values, strict=True),
+        *others,
+    ]
+    with without_distribution(), mock.patch.object(core, "cond", stateful_cond), ValueScope(mapping) as scope:
         yield scope
 
 
@@ -170,19 +193,30 @@ def step(
     state_values: Sequence[tf.Tensor],
     hyperparameters: Sequence[tf.Tensor] = (),
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """One update, as a function: the new values of the model's variables and of the optimizer's state.
+    """Compute one update by the optimizer's own `apply`, changing no variable.
 
-    `hyperparameters` are the values of those searched, float64 scalars in their order (of one that stays fixed, any);
-    without them, the values built with.
+    Args:
+        optimizer: What `build` returned.
+        gradients: A tensor for each of `variables`, None where a weight has no part in the loss.
+        learning_rate: The learning rate of this step, a scalar.
+        variables: What the optimizer updates.
+        values: The values of `variables`.
+        state_values: The values of the optimizer's state variables.
+        hyperparameters: The searched hyperparameters, float64 scalars in their order; those that stay fixed may have
+            any value. Without them, the values built with.
+
+    Returns:
+        The new values of `variables`, and of the optimizer's state variables.
     """
     dense = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
     rate = (optimizer._learning_rate, tf.cast(learning_rate, optimizer._learning_rate.dtype))
     with (
-        vars(optimizer)["_search"].bound(hyperparameters),
-        carried(optimizer, variables, values, state_values, rate) as scope,
+        vars(optimizer)["_traced_hyperparameters"].bind(hyperparameters),
+        stateless_values(optimizer, variables, values, state_values, rate) as scope,
     ):
         optimizer.apply(dense, variables)
-    return [scope.get_current_value(v) for v in variables], [scope.get_current_value(v) for v in state(optimizer)]
+    own = state_variables(optimizer)
+    return [scope.get_current_value(v) for v in variables], [scope.get_current_value(v) for v in own]
 
 
 def finalize(
@@ -191,9 +225,11 @@ def finalize(
     values: Sequence[tf.Tensor],
     state_values: Sequence[tf.Tensor],
 ) -> list[tf.Tensor]:
-    """The model's values as Keras's `fit` leaves them after its last epoch: with `use_ema` their average, once there
-    has been an update to average."""
-    with carried(optimizer, variables, values, state_values) as scope:
+    """Return the values of `variables` as Keras's `fit` leaves them after its last epoch.
+
+    With `use_ema` they are averages, once there has been an update to average.
+    """
+    with stateless_values(optimizer, variables, values, state_values) as scope:
         begun = tf.greater(tf.convert_to_tensor(optimizer.iterations), 0)
         optimizer.finalize_variable_values(variables)
     final = [scope.get_current_value(v) for v in variables]
@@ -203,6 +239,6 @@ def finalize(
 
 
 def serves(optimizer: keras.Optimizer, values: Mapping[str, Any]) -> bool:
-    """Whether a program traced with this optimizer is right for other values of the hyperparameters searched."""
-    served: bool = vars(optimizer)["_search"].serves(values)
+    """Return whether a program traced with this optimizer is right for other values of searched hyperparameters."""
+    served: bool = vars(optimizer)["_traced_hyperparameters"].serves(values)
     return served

@@ -6,32 +6,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-SET = {
+ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
 }
 """Environment variables with the values that all runs are trained under."""
 
-UNSET = ("CUBLAS_", "CUDNN_", "DNNL_", "KERAS_", "NPY_", "NVIDIA_TF32", "ONEDNN_", "TF_", "XLA_")
+REMOVED_PREFIXES = ("CUBLAS_", "CUDNN_", "DNNL_", "KERAS_", "NPY_", "NVIDIA_TF32", "ONEDNN_", "TF_", "XLA_")
 """How environment variables begin that could change bits; whatever the shell has of them is removed."""
 
-KEPT = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPP_VMODULE", "XLA_PYTHON_CLIENT_MEM_FRACTION")
+KEPT_VARIABLES = ("TF_CPP_MIN_LOG_LEVEL", "TF_CPP_VMODULE", "XLA_PYTHON_CLIENT_MEM_FRACTION")
 """Those that only change what is printed, or how much memory is taken."""
 
 
-UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
+HIDDEN_PACKAGES = ("matplotlib", "pandas", "scipy", "sklearn")
 """Packages that Keras loads if they are there, for what no training uses. They take 40 % of the time to start."""
 
 
 def start_tensorflow(device: str = "cpu", threads: int = 1, precision: str = "float32") -> None:
-    """Import TensorFlow and Keras, to compute on so many threads and with Keras's dtype policy `precision`."""
-    for name in [name for name in os.environ if name.startswith(UNSET) and name not in KEPT]:
+    """Import TensorFlow and Keras with the settings under which all runs are trained.
+
+    Args:
+        device: `cpu` or `gpu`.
+        threads: How many threads an operation may use.
+        precision: Keras's dtype policy.
+    """
+    for name in [name for name in os.environ if name.startswith(REMOVED_PREFIXES) and name not in KEPT_VARIABLES]:
         del os.environ[name]
-    os.environ.update(SET, OMP_NUM_THREADS=str(threads))
+    os.environ.update(ENVIRONMENT, OMP_NUM_THREADS=str(threads))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-    with _absent(*UNUSED):
+    with _hide_packages(*HIDDEN_PACKAGES):
         import keras
         import tensorflow as tf
 
@@ -49,8 +55,8 @@ def start_tensorflow(device: str = "cpu", threads: int = 1, precision: str = "fl
 
 
 @contextmanager
-def _absent(*names: str) -> Iterator[None]:
-    """For the duration, an import of one of these packages fails as if it were not installed."""
+def _hide_packages(*names: str) -> Iterator[None]:
+    """Let imports of these packages fail for the duration, as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
@@ -60,7 +66,7 @@ def _absent(*names: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def leave() -> NoReturn:
+def exit_process() -> NoReturn:
     """End the process, whose work is done and written, without taking TensorFlow down first: that takes a second."""
     sys.stdout.flush()
     sys.stderr.flush()

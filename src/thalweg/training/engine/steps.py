@@ -10,15 +10,17 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 from keras.src.losses.losses import LossFunctionWrapper
 
-from thalweg.training.engine import optimizers, packing, seeds
+from thalweg.training.engine import flattening, optimizers, seeds
 from thalweg.training.problem import Problem, Split, pieces
 
 Tensors = list[tf.Tensor]
 
 
 class State(NamedTuple):
-    """What training changes: arrays or tensors, in the order of the model's and the optimizer's variables. While it
-    trains, the trainable ones may be packed into one vector."""
+    """What training changes: arrays or tensors, in the order of the model's and the optimizer's variables.
+
+    While it is trained, the trainable ones may be flattened to one vector.
+    """
 
     trainable: list[Any]
     non_trainable: list[Any]
@@ -26,8 +28,15 @@ class State(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """A model and its optimizer as a seed draws them; `variables` are those that the optimizer updates, the model's own
-    or one that packs them all; `searched` are the hyperparameters that are searched, as the optimizer was built."""
+    """A model and its optimizer as a seed draws them.
+
+    Attributes:
+        model: The model.
+        optimizer: The optimizer, built for `variables`.
+        variables: What the optimizer updates: the model's own trainable variables, or one that holds them all.
+        state: The initial state, as arrays of the model's own shapes.
+        searched: The searched hyperparameters by name, with the values that the optimizer was built with.
+    """
 
     model: keras.Model
     optimizer: keras.Optimizer
@@ -37,7 +46,7 @@ class Instance(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a step gives: the new state, the loss before it and the gradient that it followed, as a tensor a weight."""
+    """What a step returns: the new state, the loss before it, and the gradient that it followed."""
 
     state: State
     loss: tf.Tensor
@@ -47,6 +56,9 @@ class Step(NamedTuple):
 Update = Callable[[State, Split, tf.Tensor, Tensors], Step]
 """(state, batch, learning rate, searched hyperparameters) -> Step"""
 
+Gradient = Callable[[State, Split], tuple[tf.Tensor, Tensors, Tensors]]
+"""(state, batch) -> loss, gradients (None where a weight has no part in the loss), non-trainable state"""
+
 
 def instantiate(
     problem: Problem,
@@ -55,22 +67,30 @@ def instantiate(
     seed: int,
     searched: dict[str, float] | None = None,
 ) -> Instance:
-    """Build the model with the initial weights that `seed` draws, and an optimizer of that class for it."""
+    """Build a model and an optimizer.
+
+    Args:
+        problem: The problem that has the model.
+        optimizer: A class of keras.optimizers, or `module:Class`.
+        arguments: The optimizer's fixed arguments, without the learning rate.
+        seed: What the initial weights follow from.
+        searched: More arguments, whose values the program takes as its own arguments.
+    """
     searched = searched or {}
-    made = optimizers.find_class(optimizer, keras.optimizers)
-    every_gradient = connected(problem)  # and whatever it asks a source for, before the seed is set
+    optimizer_class = optimizers.find_class(optimizer, keras.optimizers)
+    every_gradient = all_weights_have_gradients(problem)  # and whatever it asks a source for, before the seed is set
     keras.utils.set_random_seed(seeds.derive(seed, "initial weights"))
-    model = built(problem)
+    model = build_model(problem)
     variables = model.trainable_variables
-    if every_gradient and packing.suits(made, arguments.keys() | searched.keys(), variables):
-        variables = [keras.Variable(packing.pack([variable.numpy() for variable in variables]))]
-    constructed = optimizers.build(optimizer, arguments, variables, searched)
-    held = State(model.trainable_variables, model.non_trainable_variables, optimizers.state(constructed))
-    return Instance(model, constructed, variables, State(*([v.numpy() for v in group] for group in held)), searched)
+    if every_gradient and flattening.can_flatten(optimizer_class, arguments.keys() | searched.keys(), variables):
+        variables = [keras.Variable(flattening.flatten([variable.numpy() for variable in variables]))]
+    built = optimizers.build(optimizer, arguments, variables, searched)
+    groups = (model.trainable_variables, model.non_trainable_variables, optimizers.state_variables(built))
+    return Instance(model, built, variables, State(*([v.numpy() for v in group] for group in groups)), searched)
 
 
-def built(problem: Problem) -> keras.Model:
-    """The model, its layers named as if it were the first of its process: an optimizer may be told to exclude some."""
+def build_model(problem: Problem) -> keras.Model:
+    """Build the model, its layers named as if it were the process's first: optimizers exclude some by their names."""
     global_state.set_global_attribute("object_name_uids", defaultdict(int))
     model = problem.model()
     if not model.built:
@@ -79,45 +99,45 @@ def built(problem: Problem) -> keras.Model:
 
 
 @cache
-def connected(problem: Problem) -> bool:
-    """Whether every trainable weight has a part in the loss; Keras's optimizers leave alone those that have none."""
-    model = built(problem)
+def all_weights_have_gradients(problem: Problem) -> bool:
+    """Return whether every trainable weight has a part in the loss. Keras's optimizers skip those that have none."""
+    model = build_model(problem)
     trainable, rest = ([v.value for v in group] for group in (model.trainable_variables, model.non_trainable_variables))
     values = State(trainable, rest, [])
     with tf.GradientTape() as tape:
         tape.watch(values.trainable)
-        loss, _, _ = forward(model, loss_of(problem), values, first_examples(problem), training=True)
+        loss, _, _ = forward(model, resolve_loss(problem), values, first_examples(problem), training=True)
     return None not in tape.gradient(loss, values.trainable)
 
 
-def packed(instance: Instance, state: State, lanes: int = 1) -> State:
-    """The state as it is trained."""
+def flatten_state(instance: Instance, state: State, lanes: int = 1) -> State:
+    """Return the state as it is trained: the trainable weights as one vector, if the optimizer updates one."""
     if len(instance.variables) == len(state.trainable):
         return state
-    return state._replace(trainable=[packing.pack(state.trainable, lanes)])
+    return state._replace(trainable=[flattening.flatten(state.trainable, lanes)])
 
 
-def opened(instance: Instance, state: State) -> State:
-    """A state as it is trained, with the values of the model's own variables."""
+def unflatten_state(instance: Instance, state: State) -> State:
+    """Return a state as it is trained, with the trainable weights in the shapes of the model's own variables."""
     own = instance.model.trainable_variables
     if len(state.trainable) == len(own):
         return state
-    return state._replace(trainable=packing.unpack(state.trainable[0], own))
+    return state._replace(trainable=flattening.unflatten(state.trainable[0], own))
 
 
-def weights(instance: Instance, state: State) -> tf.Tensor:
-    """All trainable weights as one vector, float32, in the order of the model's variables."""
-    return tf.concat([tf.reshape(tf.cast(w, tf.float32), [-1]) for w in opened(instance, state).trainable], 0)
+def weight_vector(instance: Instance, state: State) -> tf.Tensor:
+    """Return all trainable weights, float32, (weights,), in the order of the model's variables."""
+    return tf.concat([tf.reshape(tf.cast(w, tf.float32), [-1]) for w in unflatten_state(instance, state).trainable], 0)
 
 
 @cache
 def first_examples(problem: Problem) -> Split:
-    """Two training examples. They are remembered, since to ask a source for them sets the global seed."""
+    """Return two training examples. They are remembered, since asking a source for them sets the global seed."""
     return next(pieces(problem.train, 2))
 
 
-def loss_of(problem: Problem) -> keras.losses.Loss:
-    """The loss as Keras's own training applies it: a function becomes a mean over the batch."""
+def resolve_loss(problem: Problem) -> keras.losses.Loss:
+    """Return the loss as Keras's own training applies it: a function becomes a mean over the batch."""
     loss = keras.losses.get(problem.loss)
     return loss if isinstance(loss, keras.losses.Loss) else LossFunctionWrapper(loss)
 
@@ -125,7 +145,7 @@ def loss_of(problem: Problem) -> keras.losses.Loss:
 def forward(
     model: keras.Model, loss: keras.losses.Loss, state: State, batch: Split, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor, Tensors]:
-    """Loss with penalties, predictions, and the non-trainable state afterwards."""
+    """Return the loss with penalties, the predictions, and the non-trainable state afterwards."""
     predictions, non_trainable, penalties = model.stateless_call(
         state.trainable, state.non_trainable, batch.x, return_losses=True, **_mode(model, training)
     )
@@ -135,61 +155,62 @@ def forward(
 
 
 def predict(instance: Instance, state: State, x: Any) -> tf.Tensor:
-    own, model = opened(instance, state), instance.model
+    """Return the model's predictions for inputs `x`, outside training."""
+    own, model = unflatten_state(instance, state), instance.model
     return model.stateless_call(own.trainable, own.non_trainable, x, **_mode(model, False))[0]
 
 
 def _mode(model: keras.Model, training: bool) -> dict[str, bool]:
-    """A subclassed model may have no training argument, as one that behaves the same in both."""
+    """Return the model's `training` argument; a subclassed model that behaves the same in both may have none."""
     return {"training": training} if model._call_has_training_arg else {}
 
 
-def gradient_of(problem: Problem, instance: Instance) -> Callable[[State, Split], tuple[tf.Tensor, Tensors, Tensors]]:
-    """(state, batch) -> loss, gradients (None where a weight has no part in the loss), non-trainable state."""
-    optimizer, loss_function = instance.optimizer, loss_of(problem)
+def make_gradient(problem: Problem, instance: Instance) -> Gradient:
+    """Make the function that computes a batch's loss and its gradient, multiplied if the optimizer scales the loss."""
+    optimizer, loss_function = instance.optimizer, resolve_loss(problem)
 
     def gradient(state: State, batch: Split) -> tuple[tf.Tensor, Tensors, Tensors]:
-        own = opened(instance, state)
+        own = unflatten_state(instance, state)
         with tf.GradientTape() as tape:
             tape.watch(own.trainable)
             loss, _, non_trainable = forward(instance.model, loss_function, own, batch, training=True)
             scaled = optimizer.scale_loss(loss)
         # An embedding's gradient comes as the rows that were looked up, which XLA cannot gather into one.
-        found = [one if one is None else tf.convert_to_tensor(one) for one in tape.gradient(scaled, own.trainable)]
-        if len(state.trainable) < len(found):
-            found = [tf.concat([tf.reshape(one, [-1]) for one in found], 0)]
-        return loss, found, non_trainable
+        gradients = [g if g is None else tf.convert_to_tensor(g) for g in tape.gradient(scaled, own.trainable)]
+        if len(state.trainable) < len(gradients):
+            gradients = [tf.concat([tf.reshape(g, [-1]) for g in gradients], 0)]
+        return loss, gradients, non_trainable
 
     return gradient
 
 
-def update_of(problem: Problem, instance: Instance) -> Update:
-    """The step of training: forward, gradient, and the optimizer's own update."""
-    optimizer, variables, gradient = instance.optimizer, instance.variables, gradient_of(problem, instance)
+def make_update(problem: Problem, instance: Instance) -> Update:
+    """Make the step of training: forward, gradient, and the optimizer's own update."""
+    optimizer, variables, gradient = instance.optimizer, instance.variables, make_gradient(problem, instance)
 
     def update(state: State, batch: Split, rate: tf.Tensor, hyperparameters: Tensors) -> Step:
         loss, gradients, non_trainable = gradient(state, batch)
         trainable, slots = optimizers.step(
             optimizer, gradients, rate, variables, state.trainable, state.optimizer, hyperparameters
         )
-        found = unscaled(optimizer, filled(gradients, state.trainable))
-        return Step(State(trainable, non_trainable, slots), tf.cast(loss, tf.float32), found)
+        followed = unscale(optimizer, fill_missing(gradients, state.trainable))
+        return Step(State(trainable, non_trainable, slots), tf.cast(loss, tf.float32), followed)
 
     return update
 
 
-def filled(gradients: Sequence[tf.Tensor | None], values: Tensors) -> Tensors:
-    """The gradients, zero for a weight that has no part in the loss."""
+def fill_missing(gradients: Sequence[tf.Tensor | None], values: Tensors) -> Tensors:
+    """Return the gradients, zero for a weight that has no part in the loss."""
     return [tf.zeros_like(w) if g is None else g for g, w in zip(gradients, values, strict=True)]
 
 
-def unscaled(optimizer: keras.Optimizer, gradients: Tensors) -> Tensors:
-    """Gradients of the loss itself, where an optimizer has it multiplied."""
+def unscale(optimizer: keras.Optimizer, gradients: Tensors) -> Tensors:
+    """Return the gradients of the loss itself, where an optimizer multiplies it."""
     factor = optimizer.loss_scale_factor
     return gradients if factor is None else [gradient / factor for gradient in gradients]
 
 
-def norm(values: Sequence[tf.Tensor]) -> tf.Tensor:
-    """The Euclidean norm of all values together, in single precision."""
+def global_norm(values: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the Euclidean norm of all values together, in single precision."""
     squares = [tf.reduce_sum(tf.square(tf.cast(value, tf.float32))) for value in values]
     return tf.sqrt(tf.add_n(squares))

@@ -12,9 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from thalweg.experiment.schema import Experiment, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.grid import Run
-from thalweg.results import provenance, store
+from thalweg.results import layout, provenance, shards
 from thalweg.training.engine import settings
 from thalweg.training.jobs import devices
 
@@ -24,7 +25,7 @@ def main() -> None:
     experiment, name = load(arguments.experiment), arguments.problem
     grid = experiment.problems[name]
     chosen = {
-        optimizer: json.loads(store.chosen_file(arguments.results, name, optimizer).read_bytes())
+        optimizer: json.loads(layout.chosen_file(arguments.results, name, optimizer).read_bytes())
         for optimizer in experiment.optimizers
     }
 
@@ -33,7 +34,7 @@ def main() -> None:
 
     device, why = devices.resolve(grid.device)
     tell(f"{len(experiment.optimizers)} optimizers at {len(grid.batch_sizes)} batch sizes, on {why}")
-    with devices.leased(device, arguments.store / "locks", grid.jobs_per_gpu):
+    with devices.leased(device, layout.gpu_locks_folder(arguments.store), grid.jobs_per_gpu):
         settings.start_tensorflow(device, grid.threads, grid.precision)
         from thalweg.training import problem
         from thalweg.training.jobs import interleaved_timing
@@ -42,10 +43,10 @@ def main() -> None:
         runs = runs_of(experiment, name, chosen, interleaved_timing.LEARNING_RATE)
         stretches = list(interleaved_timing.stretches(experiment, loaded, runs, tell))
         began = time.monotonic()
-        rows = list(interleaved_timing.in_turn(stretches))
+        rows = list(interleaved_timing.time_in_turns(stretches))
         tell(f"{len(rows)} turns in {interleaved_timing.ROUNDS} rounds took {time.monotonic() - began:.0f} s")
     on = {"device": device, "threads": grid.threads, **provenance.capture(experiment.directory)}
-    store.write_table(store.timings_file(arguments.results, name), pa.Table.from_pylist([row | on for row in rows]))
+    shards.write_table(layout.timings_file(arguments.results, name), pa.Table.from_pylist([row | on for row in rows]))
 
 
 def runs_of(
@@ -75,4 +76,4 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     main()
-    settings.leave()
+    settings.exit_process()

@@ -11,74 +11,75 @@ from typing import Any
 import pyarrow as pa
 from filelock import Timeout
 
-from thalweg.experiment.schema import Experiment, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.grid import Run, Trial, evaluation_runs, reproduction_runs, tuning_runs
 from thalweg.hashing import digest
 from thalweg.identity import identity
-from thalweg.results import locks, provenance, store
-from thalweg.results.progress import STAGES, Job, Reporter
+from thalweg.results import layout, locks, provenance, shards, store
+from thalweg.results.progress import STAGES, Job, JobReporter
 from thalweg.training.engine import settings
 from thalweg.training.jobs import devices
 
-Asked = tuple[str, str | None, Run]
-"""A run, with the stage and the reproduction, if any, that asks for it."""
+PlannedRun = tuple[str, str | None, Run]
+"""(stage, the reproduction that the run belongs to, if any, run)"""
 
 
 def main() -> None:
     arguments = _parser().parse_args()
     experiment = load(arguments.experiment)
     job = Job(arguments.stage, arguments.problem, arguments.optimizer)
-    check = json.loads(store.check_file(arguments.results, job.problem).read_bytes())
+    check = json.loads(layout.check_file(arguments.results, job.problem).read_bytes())
     chosen = json.loads(arguments.chosen.read_bytes()) if arguments.chosen else []
 
-    asked = list(asked_of(experiment, job, chosen))
+    planned = list(planned_runs(experiment, job, chosen))
     grid = experiment.problems[job.problem]
     device, why = devices.resolve(grid.device)
-    identities = {run: identity(experiment, run, check, device) for _, _, run in asked}
-    digests = {run: digest(what) for run, what in identities.items()}
+    identities = {run: identity(experiment, run, check, device) for _, _, run in planned}
+    digests = {run: digest(run_identity) for run, run_identity in identities.items()}
 
     def stored() -> dict[Run, store.Record | None]:
         return {run: usable(stored_run(arguments.store, digests[run]), grid.time_limit) for run in identities}
 
     records = stored()
     if None in records.values():
-        alone(arguments.results, job)
+        acquire_job_lock(arguments.results, job)
         records = stored()
     missing = {run: identities[run] for run, record in records.items() if record is None}
 
     def done() -> int:
-        return sum(records[run] is not None for _, _, run in asked)
+        return sum(records[run] is not None for _, _, run in planned)
 
-    found = len(records) - len(missing)
-    reporter = Reporter(arguments.results, experiment, job, total=len(asked), done=done(), found=found)
-    reporter.tell(f"{found} runs are in the store, {len(missing)} to train, on {why}")
+    from_store = len(records) - len(missing)
+    reporter = JobReporter(arguments.results, experiment, job, total=len(planned), done=done(), from_store=from_store)
+    reporter.print_line(f"{from_store} runs are in the store, {len(missing)} to train, on {why}")
     if missing:
-        with devices.leased(device, arguments.store / "locks", grid.jobs_per_gpu):
-            with reporter.spending("starting"):
+        with devices.leased(device, layout.gpu_locks_folder(arguments.store), grid.jobs_per_gpu):
+            with reporter.count_cpu("starting"):
                 settings.start_tensorflow(device, grid.threads, grid.precision)
                 from thalweg.training.jobs import trainer
             for run, record in trainer.train(experiment, missing, reporter):
                 store.write_run(arguments.store, digests[run], record)
                 records[run] = record
-                reporter.update(done())
+                reporter.count_trained(done())
     reporter.finish()
-    whole = {digests[run]: record for run, record in records.items() if record is not None}
-    store.write_shard(
-        store.shard_folder(arguments.results, job.stage, job.problem, job.optimizer),
+    by_digest = {digests[run]: record for run, record in records.items() if record is not None}
+    shards.write_shard(
+        layout.shard_folder(arguments.results, job.stage, job.problem, job.optimizer),
         {
-            "runs": runs_table([(*row, digests[row[-1]]) for row in asked], whole),
-            "histories": histories_table(whole),
-            "measured": pa.Table.from_pylist([{"run": run, **record["measured"]} for run, record in whole.items()]),
+            "runs": runs_table([(*row, digests[row[-1]]) for row in planned], by_digest),
+            "histories": histories_table(by_digest),
+            "measured": pa.Table.from_pylist([{"run": run, **record["measured"]} for run, record in by_digest.items()]),
         },
     )
 
 
-def alone(results: Path, job: Job) -> None:
-    """Be the only process that trains for this job, waiting for another one to end.
+def acquire_job_lock(results: Path, job: Job) -> None:
+    """Make this process the only one that trains for the job, waiting for another one to end.
 
-    A killed Snakemake leaves its jobs at work. What they train meanwhile is then in the store.
+    A killed Snakemake leaves its jobs running. What they train meanwhile is then in the store.
     """
-    file, command = results / "locks" / f"{'.'.join(job)}.lock", os.environ.get(provenance.COMMAND_VARIABLE, "")
+    file, command = layout.job_lock(results, job.name), os.environ.get(provenance.COMMAND_VARIABLE, "")
     try:
         locks.acquire(file, command, timeout=0)
     except Timeout:
@@ -87,7 +88,7 @@ def alone(results: Path, job: Job) -> None:
 
 
 def stored_run(folder: Path, run_digest: str) -> store.Record | None:
-    """The record of a run in the store, or None where there is none; another run's is set aside."""
+    """Return the record of a run from the store, or None. A record of another run under this digest is set aside."""
     record = store.read_run(folder, run_digest)
     if record and digest(record["identity"]) != run_digest:
         store.set_aside(folder, run_digest, "it is another run")
@@ -96,14 +97,14 @@ def stored_run(folder: Path, run_digest: str) -> store.Record | None:
 
 
 def usable(record: store.Record | None, time_limit: float | None) -> store.Record | None:
-    """The record, unless it ran out of time in less than the run would have now."""
+    """Return the record, or None if the run was out of time sooner than it would be under `time_limit`, in seconds."""
     if record and record["outcome"] == "out of time" and (time_limit or math.inf) > record["time_limit"]:
         return None
     return record
 
 
-def asked_of(experiment: Experiment, job: Job, chosen: list[dict[str, Any]]) -> Iterator[Asked]:
-    """The runs that a job is for, in the order of the grid; evaluation runs at the trials `chosen`."""
+def planned_runs(experiment: Experiment, job: Job, chosen: list[dict[str, Any]]) -> Iterator[PlannedRun]:
+    """Yield the runs of a job in the order of the grid, evaluation runs at the trials `chosen`."""
     if job.stage == "tuning":
         for run in tuning_runs(experiment, job.problem, job.optimizer):
             yield "tuning", None, run
@@ -119,8 +120,13 @@ def asked_of(experiment: Experiment, job: Job, chosen: list[dict[str, Any]]) -> 
             yield "reproduction", name, run
 
 
-def runs_table(asked: list[tuple[str, str | None, Run, str]], records: dict[str, store.Record]) -> pa.Table:
-    """A row for each time that a run is asked for. The last of each tuple is the run's digest."""
+def runs_table(planned: list[tuple[str, str | None, Run, str]], records: dict[str, store.Record]) -> pa.Table:
+    """Build a table with a row for each planned run; a run that is planned twice has two.
+
+    Args:
+        planned: The planned runs, each with its digest as the last item.
+        records: The runs' records by digest.
+    """
     rows = [
         {
             "run": run_digest,
@@ -134,17 +140,21 @@ def runs_table(asked: list[tuple[str, str | None, Run, str]], records: dict[str,
             "ended_at": record["ended_at"],
             "diverged_at": record["ended_at"] if record["outcome"] == "diverged" else None,
         }
-        for stage, reproduction, run, run_digest in asked
+        for stage, reproduction, run, run_digest in planned
         for record in [records[run_digest]]
     ]
-    text, whole = pa.string(), pa.int64()
-    types = {"reproduction": text, "learning_rate": pa.float64(), "diverged_at": whole}
-    columns = {name: types.get(name, whole if isinstance(rows[0][name], int) else text) for name in rows[0]}
+    text, integer = pa.string(), pa.int64()
+    types = {"reproduction": text, "learning_rate": pa.float64(), "diverged_at": integer}
+    columns = {name: types.get(name, integer if isinstance(rows[0][name], int) else text) for name in rows[0]}
     return pa.Table.from_pylist(rows, schema=pa.schema(columns))
 
 
 def histories_table(records: dict[str, store.Record]) -> pa.Table:
-    """A row for each evaluation point of each run, metrics as the 32-bit numbers that they are."""
+    """Build a table with a row for each evaluation point of each run; metrics stay float32.
+
+    Args:
+        records: The runs' records by digest.
+    """
     columns: dict[str, list[Any]] = {"run": [], "step": [], "epoch": [], "learning_rate": []}
     for run_digest, record in records.items():
         steps = record["history"]["step"]
@@ -171,4 +181,4 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     main()
-    settings.leave()
+    settings.exit_process()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from thalweg.training.engine import optimizers, packing, steps
+from thalweg.training.engine import flattening, optimizers, steps
 from thalweg.training.problem import Problem, Split
 
 RANDOM = np.random.default_rng(0)
@@ -23,13 +23,13 @@ MORE = [
     ("RMSprop", {"momentum": 0.5, "centered": True}),
     ("Adam", {"amsgrad": True}),
 ]
-CASES = [(made.__name__, option) for made in packing.ELEMENTWISE for option in OPTIONS] + MORE
+CASES = [(made.__name__, option) for made in flattening.ELEMENTWISE_OPTIMIZERS for option in OPTIONS] + MORE
 
 
 def trained(name, arguments, values, gradients):
     variables = [keras.Variable(value) for value in values]
     optimizer = optimizers.build(name, arguments, variables)
-    values, state = [v.value for v in variables], [v.value for v in optimizers.state(optimizer)]
+    values, state = [v.value for v in variables], [v.value for v in optimizers.state_variables(optimizer)]
 
     @tf.function
     def step(gradients, values, state):
@@ -43,18 +43,18 @@ def trained(name, arguments, values, gradients):
 @pytest.mark.parametrize(("name", "arguments"), CASES)
 def test_a_weight_s_bits_do_not_depend_on_where_it_lies(name, arguments):
     apart = trained(name, arguments, WEIGHTS, GRADIENTS)
-    together = trained(name, arguments, [packing.pack(WEIGHTS)], [[packing.pack(one)] for one in GRADIENTS])
-    assert not np.array_equal(apart, packing.pack(WEIGHTS))
+    together = trained(name, arguments, [flattening.flatten(WEIGHTS)], [[flattening.flatten(one)] for one in GRADIENTS])
+    assert not np.array_equal(apart, flattening.flatten(WEIGHTS))
     assert np.array_equal(apart, together)
 
 
 def test_what_is_packed_can_be_taken_apart():
     variables = [keras.Variable(value) for value in WEIGHTS]
-    for vector in (packing.pack(WEIGHTS), tf.constant(packing.pack(WEIGHTS))):
-        parts = packing.unpack(vector, variables)
+    for vector in (flattening.flatten(WEIGHTS), tf.constant(flattening.flatten(WEIGHTS))):
+        parts = flattening.unflatten(vector, variables)
         assert all(np.array_equal(part, value) for part, value in zip(parts, WEIGHTS, strict=True))
-    lanes = packing.pack([np.stack([value, -value]) for value in WEIGHTS], lanes=2)
-    assert np.array_equal(lanes, np.stack([packing.pack(WEIGHTS), -packing.pack(WEIGHTS)]))
+    lanes = flattening.flatten([np.stack([value, -value]) for value in WEIGHTS], lanes=2)
+    assert np.array_equal(lanes, np.stack([flattening.flatten(WEIGHTS), -flattening.flatten(WEIGHTS)]))
 
 
 class Subclass(keras.optimizers.SGD):
@@ -96,6 +96,6 @@ def test_a_model_that_is_large_or_has_a_weight_without_part_in_the_loss_is_not_p
             super().build(shape)
             self.idle = self.add_weight(name="idle", shape=(2,))
 
-    for layer in (keras.layers.Dense(packing.LARGEST), Idle(1)):
+    for layer in (keras.layers.Dense(flattening.MAX_FLATTENED_WEIGHTS), Idle(1)):
         instance = steps.instantiate(problem(layer, keras.layers.Dense(1)), "SGD", {}, 1)
         assert len(instance.variables) == len(instance.model.trainable_variables) > 1
