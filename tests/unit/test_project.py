@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "results": {"results", *GROUND},
     "training": {"training", "results", *GROUND},
     "analysis": {"analysis", "results", *GROUND},
-    "certificate": {"certificate", "training", "analysis", "templates", "results", *GROUND},
+    "certificate": {"certificate", "training", "analysis", "templates", "paths", "results", *GROUND},
     "reporting": {"reporting", "certificate", "analysis", "templates", "paths", "results", *GROUND},
     "workflow": {"workflow", "reporting", "certificate", "results", *GROUND},
 }

@@ -80,7 +80,7 @@ def read_configuration(settings: Mapping[str, Any], experiments: Path) -> Config
         seed=seed,
         sampled_pairs=pairs,
         unpublished=unpublished,
-        paper_styles=sizes.styles(),
+        paper_styles=sizes.read_styles(),
         settings=dict(settings),
     )
 

@@ -1,122 +1,26 @@
-"""Records of what jobs left: what is no longer as it was is found, and nothing else."""
+"""Records of what jobs left."""
 
 import hashlib
-import json
-import os
-import random
 import subprocess
 import sys
-import time
 
-import pytest
-from filelock import FileLock, Timeout
-
-from thalweg.results import digests, locks
-from thalweg.workflow import recovery
-
-CONTENT = {"tables/cells.csv": b"a,b\n1,2\n", "report/cells/one.html": b"<p>one</p>", "report/a file.svg": bytes(99)}
+from thalweg.results import digests
 
 
-@pytest.fixture
-def results(tmp_path):
-    """Results of a job of three files, one of them in a folder that it leaves as a whole, and of another job."""
-    for name, content in {**CONTENT, "checked.json": b"{}"}.items():
+def test_the_command_that_ends_a_job_leaves_its_record_out_and_names_files_by_their_places(tmp_path):
+    content = {
+        "tables/cells.csv": b"a,b\n1,2\n",
+        "report/cells/one.html": b"<p>one</p>",
+        "report/a file.svg": bytes(99),
+    }
+    for name in (*content, "digests/report.sha256"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "digests").mkdir()
-    outputs = [tmp_path / "tables/cells.csv", tmp_path / "report/cells", tmp_path / "report/a file.svg"]
-    digests.write(tmp_path / "digests/report.sha256", tmp_path, outputs)
-    digests.write(tmp_path / "digests/check.sha256", tmp_path, [tmp_path / "checked.json"])
-    return tmp_path
-
-
-def files(results):
-    return {str(file.relative_to(results)): file.read_bytes() for file in results.rglob("*") if file.is_file()}
-
-
-def test_what_is_whole_is_left_alone(results):
-    before = files(results)
-    assert recovery.set_aside_damaged(results) == []
-    assert {name: content for name, content in files(results).items() if name != "launch.lock"} == before
-    assert recovery.set_aside_damaged(results / "nothing") == []
-    assert not (results / "nothing").exists()
-
-
-def test_what_is_dated_ahead_of_the_clock_is_dated_back_in_its_order(results):
-    ahead = time.time_ns() + 10**18
-    places = ["checked.json", "tables/cells.csv", "report/cells/one.html"]
-    for place, name in enumerate(places):
-        os.utime(results / name, ns=(ahead, ahead + 10 * place))
-    as_it_was = (results / "report/a file.svg").stat().st_mtime_ns
-    before = time.time_ns()
-    assert recovery.set_aside_damaged(results) == []
-    dates = [(results / name).stat().st_mtime_ns for name in places]
-    assert before - 10**7 < dates[0] < dates[1] < dates[2] <= time.time_ns()
-    assert (results / "report/a file.svg").stat().st_mtime_ns == as_it_was
-
-
-def test_the_command_that_ends_a_job_leaves_its_record_out_and_names_files_by_their_places(results):
-    record = results / "digests/report.sha256"
-    before = record.read_text()
+        (tmp_path / name).write_bytes(content.get(name, b"an earlier record"))
     outputs = ["tables/cells.csv", "report/cells", "report/a file.svg", "digests/report.sha256"]
     command = [sys.executable, "-m", "thalweg.results.digests", "--results", ".", "--record", "digests/report.sha256"]
-    subprocess.run([*command, *outputs], check=True, cwd=results)
+    subprocess.run([*command, *outputs], check=True, cwd=tmp_path)
+    record = tmp_path / "digests/report.sha256"
+    assert digests.read(record) == {name: hashlib.sha256(value).hexdigest() for name, value in content.items()}
+    before = record.read_text()
+    digests.write(record, tmp_path, [tmp_path / "tables/cells.csv", tmp_path / "report"])
     assert record.read_text() == before
-    expected = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
-    assert digests.read(record) == expected
-
-
-def test_a_flipped_bit_of_a_file_or_a_record_is_found(results):
-    whole = {name: content for name, content in files(results).items() if name != "launch.lock"}
-    flips = [(name, bit) for name, content in whole.items() for bit in range(8 * len(content))]
-    for name, bit in random.Random(1).sample(flips, 200):
-        flipped = bytearray(whole[name])
-        flipped[bit // 8] ^= 1 << bit % 8
-        (results / name).write_bytes(flipped)
-        assert recovery.set_aside_damaged(results) == [
-            f"{results / name} is damaged; set aside as {results / 'damaged' / name}, and made again"
-        ]
-        job = "check" if name in ("checked.json", "digests/check.sha256") else "report"
-        assert not (results / f"digests/{job}.sha256").exists(), "the job runs again"
-        assert (results / "damaged" / name).read_bytes() == flipped
-        (results / "damaged" / name).unlink()
-        for restored in (name, f"digests/{job}.sha256"):
-            (results / restored).write_bytes(whole[restored])
-
-
-def test_a_job_whose_file_is_gone_runs_again(results):
-    (results / "report/cells/one.html").unlink()
-    assert recovery.set_aside_damaged(results) == []
-    assert not (results / "digests/report.sha256").exists()
-    assert (results / "digests/check.sha256").exists()
-
-
-def test_nothing_is_touched_while_another_launch_works_on_the_results(results):
-    (results / "checked.json").write_bytes(b"half of some")
-    with FileLock(results / "launch.lock"):
-        script = (
-            "from pathlib import Path; from thalweg.workflow import recovery\n"
-            f"print(recovery.set_aside_damaged(Path({str(results)!r})))"
-        )
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-    assert len(recovery.set_aside_damaged(results)) == 1
-
-
-def test_a_lock_is_freed_by_its_holder_s_death_and_names_the_holder(tmp_path):
-    file = tmp_path / "some.lock"
-    script = (
-        "import sys, time; from pathlib import Path; from thalweg.results import locks\n"
-        f"locks.acquire(Path({str(file)!r}), 'snakemake --cores 3'); print('held', flush=True); time.sleep(60)"
-    )
-    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(Timeout):
-        locks.acquire(file, "", timeout=0)
-    assert f"process {holder.pid} (snakemake --cores 3), since " in locks.holder(file)
-    holder.kill()
-    holder.wait()
-    locks.acquire(file, "mine", timeout=0)
-    assert f"process {os.getpid()} (mine)" in locks.holder(file)
-    file.with_suffix(".json").write_text(json.dumps({"process": 1}))
-    assert locks.holder(file) == "another process"
