@@ -20,7 +20,7 @@ from thalweg.experiment.measures.variance import ShareOfVariance, ShareOfVarianc
 from thalweg.experiment.target import Target
 from thalweg.grid import Run
 from thalweg.hashing import digest
-from thalweg.identity import WAYS_OF_TRAINING, _local_imports, identity
+from thalweg.identity import WAYS_OF_TRAINING, _local_imports, identity, job_digest
 from thalweg.workflow import fingerprints
 
 ROOT = Path(__file__).parents[3]
@@ -356,6 +356,14 @@ def test_claims_train_nothing(write):
     before, after = fingerprints.of_experiment(without), fingerprints.of_experiment(with_claims)
     assert {name for name in after if before[name] != after[name]} == {"claims"}
     assert digest(after["claims"]) != digest(before["claims"])
+
+
+def test_what_is_made_from_claims_is_made_from_the_modules_of_their_measures_too(write):
+    of_claims = fingerprints.of_experiment(load(write(EXPERIMENT + CLAIMS)))["claims"]
+    modules = {"lower": "metric", "sooner": "time_to_target", "near": "prediction", "matters": "variance"}
+    expected = {name: job_digest(f"thalweg.experiment.measures.{module}") for name, module in modules.items()}
+    assert {name: code for name, (_, code) in of_claims.items()} == expected
+    assert len(set(expected.values())) == 4
 
 
 def test_no_training_job_s_digest_has_claims_in_it():

@@ -19,6 +19,7 @@ from thalweg.analysis.choose import CELL, TRIAL
 from thalweg.analysis.statistics import intervals
 from thalweg.experiment.schema import Experiment
 from thalweg.experiment.target import Target
+from thalweg.results import layout
 
 SHARES = (0.75, 0.5, 0.25)
 """The shares of a problem's evaluation runs that come to each of its generated targets: an easy one first."""
@@ -61,7 +62,7 @@ def examples_of(experiment: Experiment, results: Path) -> dict[str, int]:
     """For each problem that was checked, how many examples its training split has."""
     counted = {}
     for problem in experiment.problems:
-        file = results / "checks" / f"{problem}.json"
+        file = layout.check_file(results, problem)
         if file.is_file():
             counted[problem] = json.loads(file.read_text(encoding="utf-8"))["splits"]["train"]["examples"]
     return counted
@@ -301,8 +302,7 @@ def _rounded_up(value: float) -> float:
 def _first_at(target: Target, runs: pd.Series, recorded: pd.DataFrame) -> NDArray[np.float64]:
     """The first step at which each of `runs` (its identities, each once) is at the target; infinite for never."""
     # Compared with a Python number, in the precision of what was recorded: as the run itself compares.
-    values = recorded[target.column]
-    there = recorded.loc[values >= target.value if target.at_least else values <= target.value, ["run", "step"]]
+    there = recorded.loc[target.is_reached_by(recorded[target.column]), ["run", "step"]]
     codes = pd.Index(runs).get_indexer(there["run"])
     first = np.full(len(runs), np.inf)
     np.minimum.at(first, codes[codes >= 0], there["step"].to_numpy(float)[codes >= 0])

@@ -145,7 +145,7 @@ class Measure(ABC):
 class RunMeasure(Measure):
     """A measure of which each run has a value of its own."""
 
-    fits = ("compare", "reproduction")
+    fits: ClassVar[tuple[Subject, ...]] = ("compare", "reproduction")
 
     @abstractmethod
     def values(self, data: RunData) -> "pd.Series":

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from thalweg.experiment.measures.base import METRIC, NUMBER, RunData, RunMeasure, name_column, read_number
+from thalweg.experiment.measures.base import METRIC, NUMBER, RunData, RunMeasure, Subject, name_column, read_number
 from thalweg.experiment.target import Target
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ class SecondsToTarget(StepsToTarget):
     grammar = StepsToTarget.grammar.replace("steps", "seconds")
     examples = ("seconds to target",)
     place = 4
-    fits = ("compare",)
+    fits: ClassVar[tuple[Subject, ...]] = ("compare",)
     is_in_seconds = True
