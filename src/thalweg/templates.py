@@ -11,16 +11,24 @@ import jinja2
 from thalweg.paths import TEMPLATES
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_LATEX = str.maketrans(
+LATEX_COMMANDS = (
     {character: f"\\{character}" for character in "#$%&_"}
     | {"\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}"}
     | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
 )
+"""The commands that print these characters. Braces are commands, since BibTeX counts even those behind a backslash."""
+
+_LATEX = str.maketrans(LATEX_COMMANDS)
 
 
 def render(template: str, **values: Any) -> str:
     """The text of a template of reports/. Raises jinja2.UndefinedError for a value that is not there."""
     return _environment().get_template(template).render(**values)
+
+
+def call(template: str, macro: str, **values: Any) -> str:
+    """The text of a macro of a template. Raises jinja2.UndefinedError for a value that is not there."""
+    return str(getattr(_environment().get_template(template).make_module(values), macro)())
 
 
 def page(template: str, place: str, values: Mapping[str, Any]) -> tuple[str, str]:
@@ -64,7 +72,7 @@ def raw(value: float | None) -> str:
 
 
 def latex(value: object) -> str:
-    """A text as LaTeX prints it. Its braces become commands, since BibTeX counts even those behind a backslash."""
+    """Escape a text for LaTeX, on one line."""
     return " ".join(str(value).split()).translate(_LATEX)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from thalweg.certificate import comparison, standing, verify
-from thalweg.certificate.published import file_of
-from thalweg.experiment.schema import load
+from thalweg.certificate import comparison, publish, verify
+from thalweg.certificate.published import published_path
+from thalweg.experiment.loading import load
 from thalweg.reporting import style
-from thalweg.reporting.figures import figures_of
-from thalweg.reporting.figures.__main__ import DRAW, write
+from thalweg.reporting.drawing.output import write
+from thalweg.reporting.figures import BY_NAME, figures_of
 from thalweg.reporting.html import overview
 
 
@@ -20,13 +20,14 @@ def write_published(made) -> None:
     """Publish made-up results, and write the page of a verification elsewhere, in which much came out otherwise."""
     experiment, results = load(made[0]), made[1]
     runs, environments = (pd.read_parquet(results / "tables" / f"{name}.parquet") for name in ("runs", "provenance"))
-    content = comparison.certify(experiment, results, runs, environments)
-    file_of(experiment).write_text(comparison.written(content))
+    content = publish.published_content(experiment, results, runs, environments)
+    published_path(experiment).write_text(publish.format_published(content))
     runs["bits"] = runs["bits"].where(runs["seed"] % 2 == 0, "00000000")
     runs["final_test_loss"] *= 1.01
-    found = comparison.compare(content, experiment, results, runs, environments.assign(numpy="2.9", cpu_model="Other"))
+    elsewhere = environments.assign(numpy="2.9", cpu_model="Other")
+    compared = comparison.compare_with_published(content, experiment, results, runs, elsewhere)
     page = {"experiment": experiment.name, "title": experiment.title, "share": "100%", "seed": 1}
-    verify.write({**page, **standing.described(content, found)}, results / "verification")
+    verify.write_page({**page, **comparison.comparison_to_json(content, compared)}, results / "verification")
 
 
 def drawn(made):
@@ -34,7 +35,7 @@ def drawn(made):
     experiment = load(made[0])
     with style.applied():
         figures = {
-            (name, problem): DRAW[name](made[1] / "tables", experiment, problem)
+            (name, problem): BY_NAME[name].draw(made[1] / "tables", experiment, problem)
             for problem in (None, *experiment.problems)
             for name in figures_of(experiment, problem)
         }

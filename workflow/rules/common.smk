@@ -1,6 +1,7 @@
 # What the rules share.
 
-from thalweg.reporting.figures import figures_of
+from thalweg.identity import module_digest
+from thalweg.reporting.figures import MODULES, figures_of
 from thalweg.workflow import fingerprints
 
 # What a job writes to its standard error goes to its log; if it fails, the end of that goes to the terminal.
@@ -29,6 +30,7 @@ def training_fingerprint(w, *inputs):
     return fingerprints.of_job(
         "thalweg.training.jobs.train",
         FINGERPRINTS["problems"][w.problem],
+        FINGERPRINTS["quantities"][w.problem],
         FINGERPRINTS["optimizers"][w.optimizer],
         FINGERPRINTS["schedules"],
         FINGERPRINTS["software"],
@@ -40,6 +42,10 @@ def shard_files(stage):
     """The files that a training job leaves of its runs, by table."""
     folder = layout.shard_folder(RESULTS, stage, "{problem}", "{optimizer}")
     return {name: layout.shard_file(folder, name) for name in layout.SHARD_TABLES}
+
+
+# Figures are found by their place, so that no job imports them by name.
+FIGURE_SOURCES = [module_digest(module) for module in MODULES]
 
 
 def figure_files(problem):

@@ -39,7 +39,8 @@ for shown, style in PAPER_FIGURES.items():
         params:
             fingerprint=fingerprints.of_job(
                 "thalweg.reporting.paper.figure",
-                fingerprints.of_folder(HERE / "reports/alt"),
+                FIGURE_SOURCES,
+                fingerprints.of_folder(HERE / "reports/figures"),
                 CONFIGURATION.paper_styles[style].model_dump(),
                 FINGERPRINTS["optimizers"],
                 FINGERPRINTS["schedules"],
@@ -78,6 +79,7 @@ rule paper:
         fingerprint=fingerprints.of_job(
             "thalweg.reporting.paper.text",
             fingerprints.of_folder(HERE / "reports/paper"),
+            fingerprints.of_folder(HERE / "reports/figures"),
             PAGE_FINGERPRINTS,
         ),
         tables=lambda w: str(layout.tables_folder(RESULTS)),

@@ -59,6 +59,7 @@ rule tables:
         fingerprint=fingerprints.of_job(
             "thalweg.analysis.tables",
             FINGERPRINTS["problems"],
+            FINGERPRINTS["quantities"],
             FINGERPRINTS["timing"],
             FINGERPRINTS["optimizers"],
             FINGERPRINTS["schedules"],
@@ -97,7 +98,8 @@ for problem, files in FIGURES.items():
         params:
             fingerprint=fingerprints.of_job(
                 "thalweg.reporting.figures",
-                fingerprints.of_folder(HERE / "reports/alt"),
+                FIGURE_SOURCES,
+                fingerprints.of_folder(HERE / "reports/figures"),
                 FINGERPRINTS["optimizers"],
                 FINGERPRINTS["schedules"],
             ),

@@ -10,11 +10,11 @@ from thalweg.experiment.errors import ExperimentError, format_mistakes
 from thalweg.paths import PAPER_TEMPLATES
 
 STYLES = PAPER_TEMPLATES / "styles.yaml"
-SMALLEST = 6
-"""Points. What is smaller is not read in print."""
+MIN_FONT = 6
+"""The smallest letters that can be read in print, in points."""
 
 Inches = Annotated[float, Field(gt=0, le=100)]
-Points = Annotated[float, Field(ge=SMALLEST, le=72)]
+Points = Annotated[float, Field(ge=MIN_FONT, le=72)]
 
 
 class Sizes(BaseModel):
@@ -31,8 +31,12 @@ SCREEN = Sizes(width=9, height=100, font=8, small=7)
 """864 CSS pixels, about the width of the report's column; a page may be as long as it likes."""
 
 
-def styles(file: Path = STYLES) -> dict[str, Sizes]:
-    """The styles of a paper by name. Raises ExperimentError with all that is not four such numbers a style."""
+def read_styles(file: Path = STYLES) -> dict[str, Sizes]:
+    """Read the styles of a paper, by name.
+
+    Raises:
+        ExperimentError: A style is not four numbers of sense; the message has every mistake.
+    """
     try:
         named, _ = yaml_file.read(file)
         return TypeAdapter(dict[str, Sizes]).validate_python(named)
@@ -41,5 +45,8 @@ def styles(file: Path = STYLES) -> dict[str, Sizes]:
     except yaml_file.YamlFileError as error:
         mistakes = [f"line {line}: {text}" for line, text in error.mistakes]
     except ValidationError as error:
-        mistakes = [f"{yaml_file.format_location(one['loc'])}: {one['msg']}" for one in error.errors(include_url=False)]
+        mistakes = [
+            f"{yaml_file.format_location(mistake['loc'])}: {mistake['msg']}"
+            for mistake in error.errors(include_url=False)
+        ]
     raise ExperimentError(format_mistakes(file, mistakes))

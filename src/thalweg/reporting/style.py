@@ -1,11 +1,14 @@
-"""How every figure looks. The only place that touches matplotlib's settings, and only inside a context."""
+"""The look of every figure: matplotlib's settings, which nothing else touches, and how drawings are saved.
+
+The settings hold inside the context of `applied` alone.
+"""
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 from matplotlib.axis import Axis, XAxis
@@ -15,37 +18,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
+from thalweg.reporting import palette
 from thalweg.reporting.sizes import SCREEN, Sizes
-from thalweg.results.store import write_whole
-
-INK = "#1b1f24"
-MUTED = "#5b636e"
-GRID = "#dfe3e8"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8578f", "#8a7300", "#6f6f78")
-"""Okabe and Ito's blue, vermillion, green and purple, the purple darkened, then a dark yellow and a grey.
-
-All keep 3:1 against a white page.
-"""
-DARK = {INK: "#e8ebef", MUTED: "#a3acb8", GRID: "#343b45"} | dict(
-    zip(COLOURS, ("#45a5e0", "#ff8a3d", "#2fc498", "#e291c3", "#cdb23a", "#adadb8"), strict=True)
-)
-"""What each colour becomes on a dark page: the same hue, lighter."""
-
-DASHES: tuple[Any, ...] = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5), (9, 2), (3, 1, 1, 1, 1, 1))
-"""On and off lengths in line widths; empty for a solid line."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
+from thalweg.results.files import write_atomically
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "axes.edgecolor": MUTED,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "grid.color": GRID,
+    "text.color": palette.INK,
+    "axes.labelcolor": palette.INK,
+    "axes.titlecolor": palette.INK,
+    "axes.edgecolor": palette.MUTED,
+    "xtick.color": palette.MUTED,
+    "ytick.color": palette.MUTED,
+    "xtick.labelcolor": palette.INK,
+    "ytick.labelcolor": palette.INK,
+    "grid.color": palette.GRID,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.linewidth": 0.6,
@@ -70,33 +57,13 @@ _SETTINGS = {
 }
 
 NO_DATES: dict[str, Any] = {"CreationDate": None, "Producer": None, "Creator": None}
-"""A PDF without a clock, and without what a version of matplotlib says of itself."""
+"""Metadata of a PDF without a date, and without the version of matplotlib."""
 
-DOTS = 300
-"""An inch, of a PNG for print."""
+PRINT_DPI = 300
+"""Dots an inch of a PNG for print."""
 
-_LETTERS = ("font.size", "axes.titlesize", "axes.labelsize", "legend.fontsize")
-_SMALL_PRINT = ("xtick.labelsize", "ytick.labelsize")
-
-
-class Line(NamedTuple):
-    """How one optimizer is drawn, in every figure."""
-
-    colour: str
-    dash: Any
-    marker: str
-
-    @property
-    def linestyle(self) -> Any:
-        return (0, self.dash) if self.dash else "-"
-
-
-def lines(names: Iterable[str]) -> dict[str, Line]:
-    """A style for each name, by its place. Beyond six the colours return, with other dashes and markers."""
-    return {
-        name: Line(COLOURS[k % 6], DASHES[(k + k // 6) % 6], MARKERS[(k + 2 * (k // 6)) % 6])
-        for k, name in enumerate(names)
-    }
+_FONT_SETTINGS = ("font.size", "axes.titlesize", "axes.labelsize", "legend.fontsize")
+_SMALL_FONT_SETTINGS = ("xtick.labelsize", "ytick.labelsize")
 
 
 @contextmanager
@@ -105,31 +72,33 @@ def applied(sizes: Sizes = SCREEN) -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
-        matplotlib.rcParams.update(dict.fromkeys(_LETTERS, sizes.font) | dict.fromkeys(_SMALL_PRINT, sizes.small))
+        matplotlib.rcParams.update(
+            dict.fromkeys(_FONT_SETTINGS, sizes.font) | dict.fromkeys(_SMALL_FONT_SETTINGS, sizes.small)
+        )
         matplotlib.rcParams["figure.figsize"] = sizes.width, sizes.height
         yield
 
 
 def width() -> float:
-    """Of a figure, in inches."""
+    """Return the width of figures, in inches."""
     inches: float = matplotlib.rcParams["figure.figsize"][0]
     return inches
 
 
-def tallest() -> float:
-    """That a figure may be, in inches."""
+def max_height() -> float:
+    """Return how high figures may be, in inches."""
     inches: float = matplotlib.rcParams["figure.figsize"][1]
     return inches
 
 
-def small() -> float:
-    """The size of small print, in points."""
+def small_font() -> float:
+    """Return the size of small print, in points."""
     points: float = matplotlib.rcParams["xtick.labelsize"]
     return points
 
 
 def font() -> float:
-    """The size of all other letters, in points."""
+    """Return the size of all other letters, in points."""
     points: float = matplotlib.rcParams["font.size"]
     return points
 
@@ -144,8 +113,8 @@ def save(figure: Figure, svg: Path) -> None:
     lay_out(figure)
     FigureCanvasPdf(figure).print_pdf(pdf, metadata=NO_DATES)
     FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    write_whole(svg.with_suffix(".pdf"), pdf.getvalue())
-    write_whole(svg, darkens(text.getvalue().decode()).encode())
+    write_atomically(svg.with_suffix(".pdf"), pdf.getvalue())
+    write_atomically(svg, add_dark_mode(text.getvalue().decode()).encode())
 
 
 def save_for_print(figure: Figure, file: Path, pgf: bool = False) -> None:
@@ -153,13 +122,13 @@ def save_for_print(figure: Figure, file: Path, pgf: bool = False) -> None:
     pdf, png, text = io.BytesIO(), io.BytesIO(), io.BytesIO()
     lay_out(figure)
     FigureCanvasPdf(figure).print_pdf(pdf, metadata=NO_DATES)
-    figure.savefig(png, format="png", dpi=DOTS, facecolor="white", metadata={"Software": None})
-    write_whole(file.with_suffix(".pdf"), pdf.getvalue())
-    write_whole(file.with_suffix(".png"), png.getvalue())
+    figure.savefig(png, format="png", dpi=PRINT_DPI, facecolor="white", metadata={"Software": None})
+    write_atomically(file.with_suffix(".pdf"), pdf.getvalue())
+    write_atomically(file.with_suffix(".png"), png.getvalue())
     if pgf:
         with matplotlib.rc_context({"pgf.texsystem": "xelatex", "pgf.rcfonts": False}):
             figure.savefig(text, format="pgf", backend="pgf")
-        write_whole(file.with_suffix(".pgf"), text.getvalue())
+        write_atomically(file.with_suffix(".pgf"), text.getvalue())
 
 
 def lay_out(figure: Figure) -> None:
@@ -184,7 +153,7 @@ def lay_out(figure: Figure) -> None:
 
 
 def _is_bare(axis: Axis) -> bool:
-    """Whether an axis has gridlines, but neither a label nor labels of ticks, as in a panel in the midst."""
+    """Tell whether an axis has gridlines, but neither a label nor labels of ticks, as in a panel in the midst."""
     ticks = axis.get_tick_params()
     labelled = axis.get_label_text() or ticks.get("labelbottom") or ticks.get("labelleft")
     return ticks["gridOn"] and not labelled
@@ -195,16 +164,20 @@ def _rule(axis: Axis) -> None:
     panel, is_x = axis.axes, isinstance(axis, XAxis)
     places = panel.get_xaxis_transform("grid") if is_x else panel.get_yaxis_transform("grid")
     lines = [Outline([(at, 0), (at, 1)] if is_x else [(0, at), (1, at)]) for at in axis.get_majorticklocs()]
-    stroke: dict[str, Any] = {"edgecolor": GRID, "linewidth": _SETTINGS["grid.linewidth"], "capstyle": "projecting"}
+    stroke: dict[str, Any] = {
+        "edgecolor": palette.GRID,
+        "linewidth": _SETTINGS["grid.linewidth"],
+        "capstyle": "projecting",
+    }
     path = Outline.make_compound_path(*lines)
     panel.add_artist(PathPatch(path, transform=places, fill=False, zorder=0.5, **stroke))
 
 
-def darkens(text: str) -> str:
-    """An SVG with a rule that replaces every colour where the reader prefers a dark page."""
+def add_dark_mode(text: str) -> str:
+    """Add a rule to an SVG that replaces every colour where the reader prefers a dark page."""
     rules = "".join(
         f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
-        for light, dark in DARK.items()
+        for light, dark in palette.DARK.items()
         for what in ("fill", "stroke")
     )
     style = f"<style>@media screen and (prefers-color-scheme:dark){{{rules}}}</style>"

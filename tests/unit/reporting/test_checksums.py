@@ -58,4 +58,4 @@ def test_a_files_digest_is_that_of_the_standard(tmp_path):
     """FIPS 180-2, appendix B.1."""
     (tmp_path / "abc").write_bytes(b"abc")
     wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert digests.of_file(tmp_path / "abc") == hashlib.sha256(b"abc").hexdigest() == wanted
+    assert digests.file_digest(tmp_path / "abc") == hashlib.sha256(b"abc").hexdigest() == wanted

@@ -656,18 +656,18 @@ def several(row, rows):
 def claim_in_words(results, row, rows):
     """The lines of a row of the table of claims; that of a claim as a whole stands beneath what it says."""
     said, of = results.said["claims"][row["claim"]], row["unit"]
-    ends = [claimed.amount(row[end], of) for end in ("lower", "upper")]
+    ends = [claimed.format_amount(row[end], of) for end in ("lower", "upper")]
     between = "" if math.isnan(row["lower"]) else f" [{', '.join(ends)}]"
     unit = {"ratio": " times", "difference": " points"}.get(of, "")
-    effect = claimed.amount(row["effect"], of) + ("" if math.isnan(row["effect"]) else unit)
+    effect = claimed.format_amount(row["effect"], of) + ("" if math.isnan(row["effect"]) else unit)
     cells = f" {row['cells']} {'pairs of cells' if 'compare' in said else 'problems'}" if row["cells"] > 1 else ""
     line = [
         f"{row['problem']}: {row['verdict']}" if row["problem"] else row["verdict"],
         f"{'by problem' if several(row, rows) else effect}{between}",
-        claimed.true_if(said) + " points" * (of == "difference"),
+        claimed.describe_region(said) + " points" * (of == "difference"),
         f"{row['n']}{cells}",
     ]
-    head = [f"{row['claim']}: {said['says']} {claimed.tested(said)}"]
+    head = [f"{row['claim']}: {said['says']} {claimed.describe_test(said)}"]
     return [line] if row["problem"] else [head, line]
 
 

@@ -18,18 +18,25 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
 
+from thalweg import paths as paths_of_project
 from thalweg import templates
 from thalweg.analysis.histories import RESOLUTION
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Optimizer
-from thalweg.reporting import style
-from thalweg.reporting.figures import NAMES, OF_PROBLEMS, arrivals, figures_of, gradients, panels, paths, scaling
-from thalweg.reporting.figures.__main__ import DRAW, write
+from thalweg.reporting import palette, style
+from thalweg.reporting.drawing import legends, lines, panels, scales
+from thalweg.reporting.drawing.output import write
+from thalweg.reporting.figures import BY_NAME, arrivals, figures_of, gradients, paths, scaling
 
 PROBLEMS = ("linear", "digits_cnn")
 LACKING = {("digits_cnn", "paths"), ("digits_cnn", "scaling"), *((one, "gradient_noise") for one in PROBLEMS)}
-DRAWN = [(problem, name) for problem in PROBLEMS for name in OF_PROBLEMS if (problem, name) not in LACKING]
+DRAWN = [
+    (problem, name)
+    for problem in PROBLEMS
+    for name, figure in BY_NAME.items()
+    if figure.section and (problem, name) not in LACKING
+]
 
 
 def drawn_line(axis, colour):
@@ -40,8 +47,25 @@ def drawn_line(axis, colour):
     return x[drawn], y[drawn]
 
 
-def test_every_name_can_be_drawn():
-    assert tuple(DRAW) == NAMES
+def test_every_figure_has_its_texts_and_a_place_of_its_own():
+    assert len({figure.order for figure in BY_NAME.values()}) == len(BY_NAME)
+    for name, figure in BY_NAME.items():
+        text = (paths_of_project.TEMPLATES / figure.texts).read_text(encoding="utf-8")
+        macros = set(re.findall(r"[{<]% macro (\w+)\(\) %", text))
+        assert macros >= {"caption", "alternative", "tex"} | ({"summary"} if figure.folded else set()), name
+        assert figure.section or figure.over_all, name
+
+
+def test_which_figures_there_are_is_known_without_a_drawing_library(small):
+    script = (
+        "import sys; from pathlib import Path; from thalweg.experiment.loading import load\n"
+        "from thalweg.reporting.figures import figures_of\n"
+        f"experiment = load(Path({str(small[0])!r}))\n"
+        "assert all(figures_of(experiment, problem) for problem in (None, *experiment.problems))\n"
+        "print({'matplotlib', 'numpy', 'pandas', 'seaborn', 'scipy'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize(("problem", "name"), DRAWN)
@@ -67,7 +91,7 @@ def test_convergence_draws_the_medians_of_the_table(small, drawings):
         & (curves["split"] == "train")
     ]
     panel = drawings["convergence", "linear"].figure.axes[3]
-    steps, medians = drawn_line(panel, style.COLOURS[1])
+    steps, medians = drawn_line(panel, palette.COLOURS[1])
     assert list(steps) == list(wanted["step"])
     assert np.array(medians) == pytest.approx(wanted["median"].to_numpy())
     assert (panel.get_xscale(), panel.get_yscale()) == ("symlog", "log")
@@ -75,7 +99,7 @@ def test_convergence_draws_the_medians_of_the_table(small, drawings):
 
 def test_a_line_ends_where_most_runs_diverged_and_the_panel_says_how_many(drawings):
     panel = drawings["convergence", "linear"].figure.axes[3]
-    steps, _ = drawn_line(panel, style.COLOURS[2])
+    steps, _ = drawn_line(panel, palette.COLOURS[2])
     assert list(steps) == [0, 1]
     assert [text.get_text() for text in panel.texts if "diverged" in text.get_text()] == ["doomed: 7 of 7 diverged"]
 
@@ -84,7 +108,7 @@ def test_a_line_is_interrupted_where_a_value_is_missing_and_marked_before():
     with style.applied():
         axis = Figure().subplots()
         rows = pd.DataFrame({"optimizer": "sgd", "x": range(1, 8), "y": [1.0, 2.0, np.nan, 4.0, 5.0, np.nan, np.nan]})
-        panels.marked_lines(axis, rows, "x", "y", style.lines(["sgd"]))
+        lines.draw_marked_lines(axis, rows, "x", "y", palette.line_styles(["sgd"]))
     (line,) = axis.get_lines()
     drawn = line.get_path().cleaned(remove_nans=True)
     steps = {what: drawn.vertices[drawn.codes == what, 0].tolist() for what in (drawn.MOVETO, drawn.LINETO)}
@@ -95,11 +119,11 @@ def test_a_line_is_interrupted_where_a_value_is_missing_and_marked_before():
 def test_the_share_that_diverged_is_drawn_beneath_the_learning_rates(drawings):
     drawing = drawings["learning_rates", "digits_cnn"]
     loss, share = drawing.figure.axes[0], drawing.figure.axes[2]
-    rates, shares = drawn_line(share, style.COLOURS[2])
+    rates, shares = drawn_line(share, palette.COLOURS[2])
     assert [*rates, *shares] == pytest.approx([1.0, 3.0, 1.0, 1.0])
     rows = drawing.data[(drawing.data["optimizer"] == "sgd") & (drawing.data["schedule"] == "constant")]
     finite = rows[np.isfinite(rows["median"])]
-    rates, medians = drawn_line(loss, style.COLOURS[0])
+    rates, medians = drawn_line(loss, palette.COLOURS[0])
     assert list(rates) == pytest.approx(finite["learning_rate"].tolist())
     assert list(medians) == pytest.approx(finite["median"].tolist())
 
@@ -107,7 +131,7 @@ def test_the_share_that_diverged_is_drawn_beneath_the_learning_rates(drawings):
 def test_trials_of_a_search_are_points_and_the_chosen_one_stands_out(wide, wide_drawings):
     drawing = wide_drawings["learning_rates", "linear"]
     loss, legend = drawing.figure.axes[0], drawing.figure.legends[0]
-    trials, chosen = [line for line in loss.get_lines() if line.get_color() == style.COLOURS[1]]
+    trials, chosen = [line for line in loss.get_lines() if line.get_color() == palette.COLOURS[1]]
     assert (trials.get_linestyle(), len(trials.get_xdata())) == ("None", 20)
     assert [handle.get_linestyle() for handle in legend.legend_handles] == ["-", "None"]
     assert chosen.get_markersize() > trials.get_markersize()
@@ -131,7 +155,7 @@ def test_a_rate_that_was_tried_with_several_hyperparameters_is_chosen_once(exper
     shutil.copy(small[1] / "tables" / "curves.parquet", tmp_path)
     alone = experiment.model_copy(update={"optimizers": {"sgd": searched}})
     with style.applied():
-        drawing = DRAW["learning_rates"](tmp_path, alone, "linear")
+        drawing = BY_NAME["learning_rates"].draw(tmp_path, alone, "linear")
     assert drawing.data["chosen"].tolist() == [False, False, True]
     assert (drawing.facts["lowest_rate"], drawing.facts["gridded"], drawing.facts["searched"]) == (0.1, 0, 1)
 
@@ -165,7 +189,7 @@ def test_a_path_goes_through_the_weights_that_a_run_recorded(small, drawings):
         assert path[0].tolist() in starts.get_xydata().tolist()
         assert path[-1].tolist() in ends.get_xydata().tolist()
     assert starts.get_markerfacecolor() == "none"
-    assert {line.get_color() for line in (*lines, starts, ends)} == {style.COLOURS[1]}
+    assert {line.get_color() for line in (*lines, starts, ends)} == {palette.COLOURS[1]}
     assert lowest.get_xydata().tolist() == [[2.0, -1.0]]
     drawn = drawing.data[(drawing.data["shown"] == "path") & (drawing.data["optimizer"] == "adam")]
     assert len(drawn) == sum(len(line.get_xdata()) for line in lines)
@@ -204,7 +228,7 @@ def test_the_words_about_paths_count_those_that_leave(small, report, drawings):
 
 @pytest.mark.parametrize("losses", [[np.nan, np.inf], [3.0] * 200])
 def test_a_surface_that_has_no_contours(losses):
-    assert len(paths.contours(np.array(losses))) == 0
+    assert len(paths.contour_heights(np.array(losses))) == 0
 
 
 def test_what_a_figure_tells_of_runs_out_of_time(wide_report):
@@ -296,7 +320,7 @@ def crowd(tmp_path_factory):
         made = {}
         for name in ("profile", "arrivals", "budgets", "scaling", *ROWS_OF_SIX):
             problem = None if name == "profile" else "linear"
-            made[name] = DRAW[name](results / "tables", experiment, problem)
+            made[name] = BY_NAME[name].draw(results / "tables", experiment, problem)
             write(name, problem, made[name], results / "figures")
     return made
 
@@ -305,7 +329,9 @@ def crowd(tmp_path_factory):
 def test_no_panel_has_lines_of_more_than_six_of_twelve_optimizers(crowd, name):
     axes = crowd[name].figure.axes
     counted = [
-        len({(line.get_color(), line.get_marker()) for line in axis.get_lines() if line.get_marker() in style.MARKERS})
+        len(
+            {(line.get_color(), line.get_marker()) for line in axis.get_lines() if line.get_marker() in palette.MARKERS}
+        )
         for axis in axes
     ]
     assert set(counted) <= {0, 6}
@@ -316,7 +342,7 @@ def test_no_panel_has_lines_of_more_than_six_of_twelve_optimizers(crowd, name):
 def test_twelve_optimizers_take_turns_in_rows_of_six(crowd, name):
     """Told by their colours and marks; beneath learning rates stand shares, whose lines have no marks."""
     figure = crowd[name].figure
-    lines = list(style.lines(f"optimizer_with_a_long_name_{k}" for k in range(12)).values())
+    lines = list(palette.line_styles(f"optimizer_with_a_long_name_{k}" for k in range(12)).values())
     sixes = [{(line.colour, line.marker) for line in six} for six in (lines[:6], lines[6:])]
     columns = len(figure.axes) // (2 * ROWS_OF_SIX[name])
     rows = [figure.axes[first : first + columns] for first in range(0, len(figure.axes), columns)]
@@ -325,7 +351,7 @@ def test_twelve_optimizers_take_turns_in_rows_of_six(crowd, name):
         rows = rows[::2]
     for place, row in enumerate(rows):
         for axis in row:
-            marked = [line for line in axis.get_lines() if line.get_marker() in style.MARKERS]
+            marked = [line for line in axis.get_lines() if line.get_marker() in palette.MARKERS]
             assert len(marked) == 6
             assert {(line.get_color(), line.get_marker()) for line in marked} == sixes[place % 2]
 
@@ -371,7 +397,7 @@ def raw(results, stage, problem, optimizer):
 def test_arrivals_are_the_kaplan_meier_curve_of_the_runs_themselves(wide, wide_drawings, problem):
     """By lifelines, from what training left; runs of `linear` end at their target, some of `sine` are out of time."""
     drawing = wide_drawings["arrivals", problem]
-    colours = dict(zip(("sgd", "searched"), style.COLOURS, strict=False))
+    colours = dict(zip(("sgd", "searched"), palette.COLOURS, strict=False))
     horizon_of = {}
     for place, (target, rows) in enumerate(drawing.data.groupby("target", sort=False)):
         limit = float(target.removeprefix("validation_loss <= "))
@@ -402,8 +428,10 @@ def test_arrivals_are_the_kaplan_meier_curve_of_the_runs_themselves(wide, wide_d
 
 def test_where_every_run_arrives_nothing_is_said_to_be_missing():
     panel = pd.DataFrame({"optimizer": ["sgd"] * 2, "n": 7, "reached": 7, "out_of_time": 0})
-    assert arrivals.missing(panel) == ""
-    assert "sgd\N{NO-BREAK SPACE}2\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}7" in arrivals.missing(panel.assign(reached=5))
+    assert arrivals.missed_in_words(panel) == ""
+    assert "sgd\N{NO-BREAK SPACE}2\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}7" in arrivals.missed_in_words(
+        panel.assign(reached=5)
+    )
 
 
 def test_a_profile_is_at_each_tau_the_share_of_workloads_by_its_definition(drawings):
@@ -417,7 +445,7 @@ def test_a_profile_is_at_each_tau_the_share_of_workloads_by_its_definition(drawi
         }
         shortest = {workload: min(of[workload] for of in times.values()) for workload in times["sgd"]}
         for place, name in enumerate(("sgd", "adam", "doomed")):
-            taus, shares = drawn_line(axis, style.COLOURS[place])
+            taus, shares = drawn_line(axis, palette.COLOURS[place])
             for tau in (1.0, 1.17, 1.9, 3.3, 3.99):
                 within = [np.isfinite(time) and time <= tau * shortest[w] for w, time in times[name].items()]
                 assert shares[np.flatnonzero(np.array(taus) <= tau)[-1]] == pytest.approx(np.mean(within))
@@ -437,20 +465,20 @@ def test_budgets_draw_the_median_over_all_sets_of_trials(small, drawings):
     chosen = sorted(min(pair)[1] for pair in pairs)
     wanted = chosen[math.ceil(len(chosen) / 2) - 1]
     loss, share = (drawings["budgets", "linear"].figure.axes[place] for place in (1, 3))
-    ks, medians = drawn_line(loss, style.COLOURS[0])
+    ks, medians = drawn_line(loss, palette.COLOURS[0])
     assert dict(zip(ks, medians, strict=True))[2] == pytest.approx(wanted)
-    ks, infinite = drawn_line(share, style.COLOURS[0])
+    ks, infinite = drawn_line(share, palette.COLOURS[0])
     assert dict(zip(ks, infinite, strict=True))[2] == pytest.approx(np.mean(np.isinf(chosen)))
 
 
 def test_budgets_mark_where_the_median_is_infinite(drawings):
     loss, share = (drawings["budgets", "linear"].figure.axes[place] for place in (1, 3))
     (crosses,) = [
-        line for line in loss.get_lines() if line.get_marker() == "x" and line.get_color() == style.COLOURS[2]
+        line for line in loss.get_lines() if line.get_marker() == "x" and line.get_color() == palette.COLOURS[2]
     ]
     assert list(crosses.get_xdata()) == [1, 2, 3, 4]
     assert set(crosses.get_ydata()) == {loss.get_ylim()[1]}
-    assert drawn_line(share, style.COLOURS[2])[1] == pytest.approx(1.0)
+    assert drawn_line(share, palette.COLOURS[2])[1] == pytest.approx(1.0)
 
 
 def test_scaling_marks_what_was_missed_and_counts_it(drawings):
@@ -472,7 +500,7 @@ def test_a_fitted_curve_goes_where_its_formula_says_and_its_critical_batch_size_
     series = series.assign(min_steps=few, min_examples=many, critical_batch_size=many / few)
     with style.applied():
         axis = Figure().subplots()
-        scaling.follow(axis, series, style.COLOURS[0], "o", "-")
+        scaling.draw_series(axis, series, palette.COLOURS[0], "o", "-")
     perfect, points, curve, mark = axis.get_lines()
     assert list(perfect.get_ydata()) == pytest.approx([190, 47.5, 15.2])
     assert points.get_xydata() == pytest.approx(np.column_stack([sizes, [190, 77.5, 52]]))
@@ -501,7 +529,7 @@ def test_convergence_against_epochs_and_examples_is_that_of_the_test_loss(small,
     mine = runs[(runs["schedule"] == "cosine") & (runs["batch_size"] == 1) & (runs["stage"] == "evaluation")]
     medians = histories[histories["run"].isin(mine["run"])].groupby("step")["test_loss"].median()
     panel = drawings[name, "linear"].figure.axes[1]
-    x, y = drawn_line(panel, style.COLOURS[1])
+    x, y = drawn_line(panel, palette.COLOURS[1])
     # Six examples, one a step.
     assert list(x) == pytest.approx(medians.index / 6 if column == "epoch" else medians.index)
     assert np.array(y) == pytest.approx(medians.to_numpy())
@@ -530,7 +558,7 @@ def test_gradients_are_those_of_the_schedule_that_tuning_prefers(small, drawings
             if quantity == "update_ratio" and schedule == "cosine":
                 wanted = wanted[wanted["step"] < wanted["step"].max()]
             steps, medians = drawn_line(
-                drawings["gradients", "linear"].figure.axes[2 * place + column], style.COLOURS[1]
+                drawings["gradients", "linear"].figure.axes[2 * place + column], palette.COLOURS[1]
             )
             assert list(steps) == wanted["step"].tolist()
             assert np.array(medians) == pytest.approx(wanted["median"].to_numpy())
@@ -540,7 +568,7 @@ def test_steps_at_a_rate_of_nearly_zero_are_left_out():
     recorded = pd.DataFrame({"step": [1, 2, 3] * 2, "quantity": ["update_ratio"] * 3 + ["gradient_norm"] * 3})
     recorded = recorded.assign(schedule="warm", batch_size=8, median=[1e-12, 0.1, 1e-10, 1, 1, 1])
     applied = pd.DataFrame({"schedule": "warm", "batch_size": [8, 8, 8, 32], "step": [1, 2, 3, 2]})
-    kept = gradients.without_still(recorded, applied.assign(relative=[0, 1e-4, 3e-6, 0]))
+    kept = gradients.without_idle_steps(recorded, applied.assign(relative=[0, 1e-4, 3e-6, 0]))
     assert kept["median"].tolist() == [0.1, 1, 1, 1]
 
 
@@ -560,13 +588,13 @@ def test_a_long_line_is_thinned_and_keeps_its_ends_and_extremes():
     noise = np.random.default_rng(0).normal(size=500)
     long = pd.DataFrame({"optimizer": "sgd", "step": np.geomspace(1, 1e6, 500).round(), "median": noise})
     short = pd.DataFrame({"optimizer": "adam", "step": np.arange(40.0), "median": noise[:40]})
-    shown = panels.thinned(pd.concat([long, short], ignore_index=True), ["optimizer"])
+    shown = lines.thin(pd.concat([long, short], ignore_index=True), ["optimizer"])
     mine = shown[shown["optimizer"] == "sgd"]
-    assert 35 < len(mine) <= panels.POINTS
+    assert 35 < len(mine) <= lines.MAX_POINTS
     assert mine["step"].is_monotonic_increasing
     assert (mine["median"].min(), mine["median"].max()) == (noise.min(), noise.max())
     assert mine["step"].iloc[[0, -1]].tolist() == long["step"].iloc[[0, -1]].tolist()
-    assert panels.thinned(short, ["optimizer"]) is short
+    assert lines.thin(short, ["optimizer"]) is short
 
 
 def test_what_is_thinned_stands_in_the_csv_as_a_whole(wide, tmp_path):
@@ -578,16 +606,16 @@ def test_what_is_thinned_stands_in_the_csv_as_a_whole(wide, tmp_path):
     long.to_parquet(tmp_path / "curves.parquet", index=False)
     shutil.copy(wide[1] / "tables" / "cells.parquet", tmp_path)
     with style.applied():
-        drawing = DRAW["convergence"](tmp_path, experiment, "sine")
+        drawing = BY_NAME["convergence"].draw(tmp_path, experiment, "sine")
     assert drawing.facts["thinned"]
     assert set(drawing.data["step"]) == set(steps)
-    assert len(drawn_line(drawing.figure.axes[0], style.COLOURS[0])[0]) <= panels.POINTS
+    assert len(drawn_line(drawing.figure.axes[0], palette.COLOURS[0])[0]) <= lines.MAX_POINTS
 
 
 def test_losses_that_single_precision_does_not_tell_apart_lie_on_the_edge():
-    limits = panels.positive_limits(pd.Series([1.0, 1e-20, 0.0, np.inf]))
+    limits = scales.positive_limits(pd.Series([1.0, 1e-20, 0.0, np.inf]))
     assert limits == (RESOLUTION, 1.6)
-    assert panels.drawable(pd.Series([0.0, 1e-20, 1.0]), limits).tolist() == [RESOLUTION, RESOLUTION, 1.0]
+    assert scales.clip_to_axis(pd.Series([0.0, 1e-20, 1.0]), limits).tolist() == [RESOLUTION, RESOLUTION, 1.0]
 
 
 OF_FIGURES = {
@@ -609,7 +637,7 @@ def test_a_figure_tells_whether_it_has_losses_that_lie_on_its_edge(experiment, s
     values[column] *= 1e-30
     values.to_parquet(tmp_path / f"{table}.parquet")
     with style.applied():
-        drawing = DRAW[name](tmp_path, experiment, "linear")
+        drawing = BY_NAME[name].draw(tmp_path, experiment, "linear")
     assert drawing.facts["unresolved"]
 
 
@@ -619,8 +647,8 @@ def test_the_figure_of_optimizers_draws_and_tells_of_bars_that_have_no_end(small
     cells = pd.read_parquet(tmp_path / "cells.parquet")
     cells.assign(**{f"final_test_{bound}": value}).to_parquet(tmp_path / "cells.parquet")
     with style.applied():
-        whole = DRAW["optimizers"](small[1] / "tables", experiment, "digits_cnn")
-        cut = DRAW["optimizers"](tmp_path, experiment, "digits_cnn")
+        whole = BY_NAME["optimizers"].draw(small[1] / "tables", experiment, "digits_cnn")
+        cut = BY_NAME["optimizers"].draw(tmp_path, experiment, "digits_cnn")
     assert not whole.facts["endless"]
     assert cut.facts["endless"]
     axis, end = cut.figure.axes[bound == "accuracy_lower"], -1 if value > 0 else 0
@@ -635,15 +663,15 @@ def test_a_rate_without_neighbours_is_seen_though_no_line_leads_to_it(experiment
     lone = rates.groupby(["problem", "optimizer"])["learning_rate"].transform("min") == rates["learning_rate"]
     rates[lone].assign(median=0.01, lower=0.01, upper=0.01).to_parquet(tmp_path / "rates.parquet")
     with style.applied():
-        figure = DRAW["learning_rates"](tmp_path, experiment, "linear").figure
+        figure = BY_NAME["learning_rates"].draw(tmp_path, experiment, "linear").figure
     for axis in figure.axes:
-        marked = [line.get_xdata()[0] for line in axis.get_lines() if line.get_marker() in style.MARKERS]
+        marked = [line.get_xdata()[0] for line in axis.get_lines() if line.get_marker() in palette.MARKERS]
         assert set(marked) == set(rates[lone & (rates["problem"] == "linear")]["learning_rate"])
 
 
 def test_a_band_ends_where_both_its_quartiles_are_infinite():
     rows = pd.DataFrame({"median": [1.0, np.inf, np.inf], "lower": [0.5, 2.0, np.inf], "upper": [2.0, np.inf, np.inf]})
-    found = panels.within(rows, (0.1, 10.0))
+    found = scales.clip_spreads(rows, (0.1, 10.0))
     np.testing.assert_array_equal(found, [[1, 0.5, 2], [np.nan, 2, 10], [np.nan] * 3])
 
 
@@ -661,8 +689,8 @@ def test_shares_of_lost_runs_have_wilson_s_interval(small, drawings):
 def test_a_legend_is_no_wider_than_its_figure_and_is_read_row_by_row(number):
     names = [f"an optimizer of the name {k}" if k % 3 else f"sgd{k}" for k in range(number)]
     with style.applied():
-        figure, _ = panels.grid(1, 1, 4)
-        panels.legend(figure, style.lines(names))
+        figure, _ = panels.make_grid(1, 1, 4)
+        legends.draw_legend(figure, palette.line_styles(names))
         figure.canvas.draw()
         legend = figure.legends[0]
         box = legend.get_window_extent()
@@ -676,10 +704,10 @@ def test_many_optimizers_that_lost_runs_are_counted_together():
     missing = pd.DataFrame({"optimizer": list("ab"), "n": [0, 3], "diverged": [0, 1], "out_of_time": 0})
     with style.applied():
         axis = Figure().subplots()
-        panels.name_lost(axis, rows, 10)
-        panels.name_lost(axis, rows[:2], 10)
-        panels.name_lost(axis, missing, 10)
-        panels.name_lost(axis, rows[:5].assign(n=9), 10)
+        panels.write_lost_runs(axis, rows, 10)
+        panels.write_lost_runs(axis, rows[:2], 10)
+        panels.write_lost_runs(axis, missing, 10)
+        panels.write_lost_runs(axis, rows[:5].assign(n=9), 10)
     told = ["15 of 60 diverged, 6 of 60 out of time"]
     told += ["a: 1 of 10 diverged, 1 of 10 out of time\nb: 2 of 10 diverged, 1 of 10 out of time"]
     told += ["a: not run\nb: 3 of 10 run, 1 of 3 diverged"]

@@ -12,7 +12,7 @@ from reported import drawn, write_report
 
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.loading import load
-from thalweg.reporting import style
+from thalweg.reporting import palette
 from thalweg.reporting.html import findings
 
 KEPT = 3
@@ -103,7 +103,7 @@ def test_a_cell_that_was_not_run_is_not_crossed_as_one_that_is_infinite(experime
         for line in axis.get_lines()
         if line.get_marker() == "x"
     }
-    assert crossed == {style.lines(experiment.optimizers)["doomed"].colour}
+    assert crossed == {palette.line_styles(experiment.optimizers)["doomed"].colour}
 
 
 @pytest.mark.parametrize("name", ["convergence", "convergence_test", "gradients"])

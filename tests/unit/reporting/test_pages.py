@@ -26,8 +26,8 @@ from thalweg.analysis.tables import targets
 from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Optimizer
 from thalweg.reporting import PAGES, style
-from thalweg.reporting.figures import figures_of
-from thalweg.reporting.figures.__main__ import DRAW, write
+from thalweg.reporting.drawing.output import write
+from thalweg.reporting.figures import BY_NAME, figures_of
 from thalweg.reporting.html import cells, findings, overview, pages, recommendation
 
 VOID = {"meta", "link", "img", "br", "wbr"}
@@ -594,7 +594,12 @@ def lost(small, tmp_path_factory):
     with style.applied():
         for problem in (None, *experiment.problems):
             for name in figures_of(experiment, problem):
-                write(name, problem, DRAW[name](folder / "tables", experiment, problem), folder / "report" / "figures")
+                write(
+                    name,
+                    problem,
+                    BY_NAME[name].draw(folder / "tables", experiment, problem),
+                    folder / "report" / "figures",
+                )
     for module in (cells, pages):
         module.write(experiment, folder, folder / "report")
     return folder

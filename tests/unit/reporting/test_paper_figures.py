@@ -18,11 +18,10 @@ from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.errors import ExperimentError
 from thalweg.experiment.loading import load
 from thalweg.reporting import sizes, style
-from thalweg.reporting.figures import figures_of
-from thalweg.reporting.figures.__main__ import DRAW
+from thalweg.reporting.figures import BY_NAME, figures_of
 from thalweg.reporting.paper.figure import main
 
-NARROWEST = min(sizes.styles().items(), key=lambda named: named[1].width)[0]
+NARROWEST = min(sizes.read_styles().items(), key=lambda named: named[1].width)[0]
 PUBLISHED = {"neurips": 5.5, "icml": 3.25, "jmlr": 6.0, "ieee_one": 252 / 72.27, "ieee_two": 516 / 72.27}
 """Inches of the column that each style file sets; those of IEEEtran are in TeX's points."""
 
@@ -32,9 +31,9 @@ PROGRAMS = ("pdfinfo", "pdffonts")
 def printed(made, name):
     """Every figure of an experiment in a style, by its name and problem."""
     experiment = load(made[0])
-    with style.applied(sizes.styles()[name]):
+    with style.applied(sizes.read_styles()[name]):
         return {
-            (figure, problem): DRAW[figure](made[1] / "tables", experiment, problem).figure
+            (figure, problem): BY_NAME[figure].draw(made[1] / "tables", experiment, problem).figure
             for problem in (None, *experiment.problems)
             for figure in figures_of(experiment, problem)
         }
@@ -43,7 +42,7 @@ def printed(made, name):
 @pytest.fixture(scope="module")
 def narrow(small, wide):
     """Every figure of two experiments in the narrowest style, laid out."""
-    with style.applied(sizes.styles()[NARROWEST]):
+    with style.applied(sizes.read_styles()[NARROWEST]):
         figures = [*printed(small, NARROWEST).items(), *printed(wide, NARROWEST).items()]
         for _, figure in figures:
             FigureCanvasAgg(figure).draw()
@@ -95,7 +94,7 @@ def hidden(axis):
 
 
 def test_styles_are_as_wide_as_the_columns_that_are_published():
-    assert {name: one.width for name, one in sizes.styles().items()} == pytest.approx(PUBLISHED, abs=0.5 / 72)
+    assert {name: one.width for name, one in sizes.read_styles().items()} == pytest.approx(PUBLISHED, abs=0.5 / 72)
 
 
 def test_a_style_is_four_numbers_of_sense(tmp_path):
@@ -108,7 +107,7 @@ def test_a_style_is_four_numbers_of_sense(tmp_path):
     }.items():
         file.write_text(text)
         with pytest.raises(ExperimentError, match=re.escape(told)):
-            sizes.styles(file)
+            sizes.read_styles(file)
 
 
 def test_no_word_of_the_narrowest_figures_is_cut_off(narrow):
@@ -137,13 +136,13 @@ def files(small, narrow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("printed")
     found = {}
     for k, (_, figure) in enumerate(narrow):
-        with style.applied(sizes.styles()[NARROWEST]):
+        with style.applied(sizes.read_styles()[NARROWEST]):
             style.save_for_print(figure, folder / f"{k}.pdf")
         found[folder / f"{k}.pdf"] = NARROWEST
     experiment = load(small[0])
-    for name in sizes.styles():
-        with style.applied(sizes.styles()[name]):
-            figure = DRAW["convergence"](small[1] / "tables", experiment, "linear").figure
+    for name in sizes.read_styles():
+        with style.applied(sizes.read_styles()[name]):
+            figure = BY_NAME["convergence"].draw(small[1] / "tables", experiment, "linear").figure
             style.save_for_print(figure, folder / f"{name}.pdf")
         found[folder / f"{name}.pdf"] = name
     return found
@@ -165,7 +164,7 @@ def test_a_pdf_is_exactly_as_wide_as_its_column(files, poppler):
     for file, name in files.items():
         width, height = map(float, re.search(r"Page size: +([\d.]+) x ([\d.]+)", told("pdfinfo", file)).groups())
         assert width == pytest.approx(72 * PUBLISHED[name], abs=0.5)
-        assert height <= 72 * sizes.styles()[name].height + 0.5
+        assert height <= 72 * sizes.read_styles()[name].height + 0.5
 
 
 def test_fonts_are_embedded_and_none_is_type_3(files, poppler):
@@ -183,7 +182,7 @@ def test_no_letter_of_a_pdf_is_smaller_than_six_points(files):
         texts = [unpacked(stream) for stream in streams]
         points = [float(size) for text in texts for size in re.findall(rb"/F\S+ ([\d.]+) Tf", text)]
         assert points, file
-        assert min(points) >= sizes.SMALLEST
+        assert min(points) >= sizes.MIN_FONT
 
 
 def unpacked(stream: bytes) -> bytes:

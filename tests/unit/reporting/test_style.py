@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from thalweg.reporting import style
+from thalweg.reporting import palette, style
 
 PAGES = {"light": "#ffffff", "dark": "#14181d"}
 
@@ -29,20 +29,20 @@ def test_contrast_is_wcags():
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-@pytest.mark.parametrize("colour", style.COLOURS)
+@pytest.mark.parametrize("colour", palette.COLOURS)
 def test_lines_stand_out_from_either_page(colour):
     assert contrast(colour, PAGES["light"]) >= 3
-    assert contrast(style.DARK[colour], PAGES["dark"]) >= 3
+    assert contrast(palette.DARK[colour], PAGES["dark"]) >= 3
 
 
-@pytest.mark.parametrize("ink", [style.INK, style.MUTED])
+@pytest.mark.parametrize("ink", [palette.INK, palette.MUTED])
 def test_text_is_readable_on_either_page(ink):
     assert contrast(ink, PAGES["light"]) >= 4.5
-    assert contrast(style.DARK[ink], PAGES["dark"]) >= 4.5
+    assert contrast(palette.DARK[ink], PAGES["dark"]) >= 4.5
 
 
 def test_no_two_of_twelve_optimizers_look_alike_and_six_differ_in_every_way():
-    lines = list(style.lines(f"optimizer_{k}" for k in range(12)).values())
+    lines = list(palette.line_styles(f"optimizer_{k}" for k in range(12)).values())
     assert len(set(lines)) == 12
     for one, other in itertools.combinations(lines[:6], 2):
         assert one.colour != other.colour
@@ -88,13 +88,13 @@ def test_a_saved_figure_turns_dark_and_is_the_same_bytes_again(tmp_path):
     for name in ("a.svg", "b.svg"):
         with style.applied():
             figure = Figure(figsize=(2, 2))
-            figure.subplots().plot([1, 2], color=style.COLOURS[0])
+            figure.subplots().plot([1, 2], color=palette.COLOURS[0])
             style.save(figure, tmp_path / name)
         written.append([(tmp_path / name).with_suffix(end).read_bytes() for end in (".svg", ".pdf")])
     assert written[0] == written[1]
     text = written[0][0].decode()
     ElementTree.fromstring(text)
-    for light, dark in style.DARK.items():
+    for light, dark in palette.DARK.items():
         assert f'[style*="stroke: {light}"]{{stroke:{dark}!important}}' in text
     assert "prefers-color-scheme:dark" in text
-    assert f"stroke: {style.COLOURS[0]}" in text.partition("</style>")[2]
+    assert f"stroke: {palette.COLOURS[0]}" in text.partition("</style>")[2]

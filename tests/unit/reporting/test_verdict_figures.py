@@ -20,9 +20,10 @@ from test_style import contrast
 from thalweg import templates
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.loading import load
-from thalweg.reporting import style
-from thalweg.reporting.figures import figures_of, matrix, ranks
-from thalweg.reporting.figures.__main__ import DRAW, describe, write
+from thalweg.reporting import palette, style
+from thalweg.reporting.drawing import matrix
+from thalweg.reporting.drawing.output import describe, write
+from thalweg.reporting.figures import BY_NAME, figures_of, ranks
 from thalweg.reporting.html import pages
 
 CLAIMS = """
@@ -84,7 +85,7 @@ def claimed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def forest(claimed):
     with style.applied():
-        return DRAW["claims"](claimed[1] / "tables", claimed[0], None)
+        return BY_NAME["claims"].draw(claimed[1] / "tables", claimed[0], None)
 
 
 def final_losses(results, split, **cell):
@@ -222,7 +223,7 @@ def test_a_page_with_claims_has_each_id_once_and_shows_the_plot(claimed):
     with style.applied():
         for problem in (None, *experiment.problems):
             for name in figures_of(experiment, problem):
-                drawing = DRAW[name](results / "tables", experiment, problem)
+                drawing = BY_NAME[name].draw(results / "tables", experiment, problem)
                 write(name, problem, drawing, results / "report" / "figures")
     pages.write(experiment, results, results / "report")
     index = (results / "report" / "index.html").read_text(encoding="utf-8")
@@ -240,7 +241,7 @@ def without_intervals(claimed, tmp_path_factory):
         lower=math.nan, upper=math.nan, reason="too few seeds"
     ).to_parquet(folder / "claims.parquet")
     with style.applied():
-        return DRAW["claims"](folder, claimed[0], None)
+        return BY_NAME["claims"].draw(folder, claimed[0], None)
 
 
 @pytest.mark.parametrize("name", ["forest", "without_intervals"])
@@ -282,9 +283,9 @@ def test_the_words_about_claims_count_them(claimed, forest):
 @pytest.mark.parametrize("name", ["crest", "vlag_r"])
 def test_text_stands_out_from_every_colour_of_a_cell_and_no_page_changes_either(name):
     for colour in map(to_hex, sns.color_palette(name, 256)):
-        ink = matrix.ink_on(colour)
+        ink = matrix.text_colour(colour)
         assert contrast(ink, colour) >= 4.5
-        assert not {ink, colour} & style.DARK.keys()
+        assert not {ink, colour} & palette.DARK.keys()
 
 
 @pytest.mark.parametrize("problem", ["linear", "digits_cnn"])
@@ -357,7 +358,7 @@ def test_twelve_optimizers_by_six_schedules_have_room(experiment, tmp_path):
         tmp_path / "comparisons.parquet"
     )
     with style.applied():
-        figure = DRAW["heat_map"](tmp_path, big, "linear").figure
+        figure = BY_NAME["heat_map"].draw(tmp_path, big, "linear").figure
         figure.draw_without_rendering()
         assert len(figure.axes) == 4
         for axis in figure.axes[:3]:
@@ -423,10 +424,10 @@ def test_improvements_over_all_problems_are_the_mean_of_theirs(drawings):
 def test_bars_join_what_demsar_joins():
     """Demšar 2006, figure 1: four variants of C4.5 on 14 data sets, at 10 %, and with the difference at 5 %."""
     means = [1.964, 2.0, 2.893, 3.143]
-    assert ranks.joined(means, 2.291 * math.sqrt(4 * 5 / (6 * 14))) == [(0, 2), (2, 3)]
-    assert ranks.joined(means, 2.569 * math.sqrt(4 * 5 / (6 * 14))) == [(0, 3)]
-    assert ranks.joined(means, 0.01) == []
-    assert ranks.joined(means, math.nan) == ranks.joined([], 1.0) == []
+    assert ranks.find_groups(means, 2.291 * math.sqrt(4 * 5 / (6 * 14))) == [(0, 2), (2, 3)]
+    assert ranks.find_groups(means, 2.569 * math.sqrt(4 * 5 / (6 * 14))) == [(0, 3)]
+    assert ranks.find_groups(means, 0.01) == []
+    assert ranks.find_groups(means, math.nan) == ranks.find_groups([], 1.0) == []
 
 
 def test_bars_are_all_stretches_that_no_other_holds():
@@ -435,7 +436,7 @@ def test_bars_are_all_stretches_that_no_other_holds():
         means = sorted(drawn.integers(2, 17, size=8) / 2)
         within = {(i, j) for i, j in itertools.combinations(range(8), 2) if means[j] - means[i] <= 2.5}
         longest = [one for one in sorted(within) if not any(a <= one[0] and one[1] <= b for a, b in within - {one})]
-        assert ranks.joined(means, 2.5) == longest
+        assert ranks.find_groups(means, 2.5) == longest
 
 
 def test_the_diagram_of_ranks_has_each_optimizer_at_its_mean(small, drawings):
@@ -454,7 +455,7 @@ def test_the_diagram_of_ranks_has_each_optimizer_at_its_mean(small, drawings):
     for optimizer, rank in found.items():
         assert f"{optimizer}  {rank:.2f}" in said
     starts = {line.get_color(): line.get_xdata()[0] for line in axis.get_lines() if len(line.get_xdata()) == 3}
-    assert starts == {style.lines(found)[name].colour: rank for name, rank in found.items()}
+    assert starts == {palette.line_styles(found)[name].colour: rank for name, rank in found.items()}
     difference = stats.studentized_range.ppf(0.95, 3, np.inf) / math.sqrt(2)
     (ruler,) = [line for line in axis.get_lines() if line.get_marker() == "|"]
     assert np.ptp(ruler.get_xdata()) == pytest.approx(difference)
@@ -491,7 +492,7 @@ def test_tables_without_a_row_still_make_a_figure(claimed, tmp_path, name):
     for problem in [None, "linear"]:
         if name in figures_of(claimed[0], problem):
             with style.applied():
-                drawing = DRAW[name](tmp_path, claimed[0], problem)
+                drawing = BY_NAME[name].draw(tmp_path, claimed[0], problem)
                 described = describe(name, problem, drawing)
             json.dumps(described, allow_nan=False)
             assert drawing.table.empty
@@ -503,6 +504,6 @@ def test_tables_without_a_row_still_make_a_figure(claimed, tmp_path, name):
 
 def test_a_long_name_is_broken_after_underscores():
     name = "a_very_long_name_of_an_optimizer"
-    assert matrix.wrapped(name, 12).split("\n") == ["a_very_long_", "name_of_an_", "optimizer"]
-    assert matrix.wrapped("abcdefghij", 4) == "abcd\nefgh\nij"
-    assert matrix.wrapped("sgd", 10) == "sgd"
+    assert matrix.wrap_name(name, 12).split("\n") == ["a_very_long_", "name_of_an_", "optimizer"]
+    assert matrix.wrap_name("abcdefghij", 4) == "abcd\nefgh\nij"
+    assert matrix.wrap_name("sgd", 10) == "sgd"

@@ -1,72 +1,72 @@
-"""The figures, one module each; `python -m thalweg.reporting.figures` draws all of a problem, or over all problems."""
+"""The figures, one module each; `python -m thalweg.reporting.figures` draws all of a problem, or over all problems.
 
-from thalweg.experiment.claims import Claim, Range
+A module of this package says in `FIGURES` which figures it draws. Importing it loads no drawing library.
+"""
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from thalweg.experiment.schema import Experiment
-from thalweg.grid import trials
 
-OF_PROBLEMS = (
-    "convergence",
-    "convergence_test",
-    "convergence_epochs",
-    "convergence_examples",
-    "arrivals",
-    "learning_rates",
-    "budgets",
-    "optimizers",
-    "improvements",
-    "heat_map",
-    "batch_sizes",
-    "scaling",
-    "gradients",
-    "gradient_noise",
-    "schedules",
-    "paths",
-)
-"""What can be drawn for a problem, in the order in which a report shows it."""
+if TYPE_CHECKING:
+    from thalweg.reporting.drawing.data import Drawing
 
-OF_EXPERIMENT = ("claims", "improvements", "ranks", "profile", "factors")
-"""What can be drawn over all problems. A name that is in both is drawn by the same module."""
 
-NAMES = tuple(dict.fromkeys((*OF_EXPERIMENT, *OF_PROBLEMS)))
-"""All of them. Importing it loads no drawing library."""
+def always(experiment: Experiment, problem: str | None) -> bool:
+    """Tell that every experiment has a figure."""
+    return True
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a report.
+
+    Attributes:
+        name: Its name, and that of its files.
+        draw: Draws it from the folder of tables, the experiment, and a problem or None.
+        order: Its place among all figures: reports show those with lower numbers first.
+        section: The heading under which the page of a problem shows it; None if it is of all problems alone.
+        over_all: Whether it is drawn over all problems.
+        applies: Whether it has anything to show of an experiment, and of a problem or with None of all.
+        template: The file of reports/figures/ that has its texts, if that is not NAME.html.
+        folded: Whether a page shows it only when asked to.
+    """
+
+    name: str
+    draw: Callable[[Path, Experiment, Any], "Drawing"]
+    order: int
+    section: str | None = None
+    over_all: bool = False
+    applies: Callable[[Experiment, str | None], bool] = always
+    template: str | None = None
+    folded: bool = False
+
+    @property
+    def texts(self) -> str:
+        """The template of its caption, its alternative text and its caption in LaTeX."""
+        return f"figures/{self.template or self.name}.html"
+
+
+MODULES = tuple(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__) if module.name != "__main__")
+"""The modules that define figures."""
+
+BY_NAME: dict[str, Figure] = {
+    figure.name: figure
+    for figure in sorted(
+        (figure for module in MODULES for figure in import_module(module).FIGURES), key=lambda figure: figure.order
+    )
+}
+"""All figures, in the order in which a report shows them."""
 
 
 def figures_of(experiment: Experiment, problem: str | None) -> tuple[str, ...]:
-    """Those that a problem has, or with None the whole experiment: none that would have nothing to show."""
-    optimizers, several = len(experiment.optimizers), len(experiment.problems) > 1
-    if problem is None:
-        has = {
-            "claims": any(map(is_drawn, experiment.claims.values())),
-            "improvements": several and optimizers > 1,
-            "ranks": several and optimizers > 2,
-            "profile": optimizers > 1,
-            "factors": _varied(experiment) > 1,
-        }
-        return tuple(name for name in OF_EXPERIMENT if has[name])
-    grid = experiment.problems[problem]
-    has = {
-        "improvements": optimizers > 1,
-        "heat_map": max(optimizers, len(experiment.schedules)) > 1,
-        "gradient_noise": "gradient_noise" in grid.record,
-        "paths": "weights" in grid.record,
-        "scaling": len(grid.batch_sizes) > 1,
-        "budgets": any(len(experiment.schedules) * len(trials(one)) > 1 for one in experiment.optimizers.values()),
-    }
-    return tuple(name for name in OF_PROBLEMS if has.get(name, True))
-
-
-def is_drawn(claim: Claim) -> bool:
-    """Whether the figure of claims has a scale for it: for a value, only the range that it is claimed to be within."""
-    within = isinstance(claim.expect, Range) and None not in (claim.expect.low, claim.expect.high)
-    return not claim.measure.is_in_seconds and (claim.compare is not None or claim.measure.is_share or within)
-
-
-def _varied(experiment: Experiment) -> int:
-    """How many of the factors have more than one level somewhere."""
-    levels = (
-        [len(experiment.optimizers)],
-        [len(trials(one)) for one in experiment.optimizers.values()],
-        [len(experiment.schedules)],
-        [len(one.batch_sizes) for one in experiment.problems.values()],
+    """Name the figures that a problem has, or with None the whole experiment: none that would have nothing to show."""
+    return tuple(
+        name
+        for name, figure in BY_NAME.items()
+        if (figure.over_all if problem is None else figure.section) and figure.applies(experiment, problem)
     )
-    return sum(max(of_factor) > 1 for of_factor in levels)

@@ -17,10 +17,12 @@ from thalweg.analysis.choose import CELL, TRIAL
 from thalweg.analysis.histories import LOST, Metric
 from thalweg.analysis.tables import targets
 from thalweg.analysis.tables.comparisons import preference
-from thalweg.experiment.schema import Experiment, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.reporting.html import plots, recommendation
 from thalweg.reporting.html.findings import records
-from thalweg.results.store import write_whole
+from thalweg.results import layout
+from thalweg.results.files import write_atomically
 
 TOP = 30
 """How many cells of each problem are printed."""
@@ -126,10 +128,10 @@ def rendered(
 
 def write(experiment: Experiment, results: Path, report: Path) -> None:
     """Write the pages into `report`; those of cells that are no longer in the experiment vanish."""
-    tables = {name: pd.read_parquet(results / "tables" / f"{name}.parquet") for name in SHOWN}
+    tables = {name: pd.read_parquet(layout.table_file(results, name, "parquet")) for name in SHOWN}
     shutil.rmtree(report / "cells", ignore_errors=True)
     for place, text in rendered(experiment, tables, targets.examples_of(experiment, results)):
-        write_whole(report / place, text.encode())
+        write_atomically(report / place, text.encode())
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from thalweg.analysis import MEASURED
 from thalweg.reporting import SUMS
 from thalweg.results import digests
-from thalweg.results.store import write_whole
+from thalweg.results.files import write_atomically
 
 
 def files(report: Path) -> list[str]:
@@ -27,6 +27,6 @@ def write(report: Path) -> None:
     """Write the lists of SUMS into `report`, where all other files are already."""
     apart: dict[bool, list[str]] = {False: [], True: []}
     for place in files(report):
-        apart[measured(place)].append(f"{digests.of_file(report / place)}  {place}\n")
+        apart[measured(place)].append(f"{digests.file_digest(report / place)}  {place}\n")
     for name, lines in zip(SUMS, apart.values(), strict=True):
-        write_whole(report / name, "".join(lines).encode())
+        write_atomically(report / name, "".join(lines).encode())

@@ -259,7 +259,7 @@ def _file(report: Path, place: str) -> Entity:
     }
     if checksums.measured(place):
         return described
-    return {**described, "contentSize": str(file.stat().st_size), "sha256": digests.of_file(file)}
+    return {**described, "contentSize": str(file.stat().st_size), "sha256": digests.file_digest(file)}
 
 
 def _all(entities: Iterable[str]) -> Entity | list[Entity]:

@@ -18,10 +18,13 @@ from thalweg.results import layout
 from thalweg.results.files import write_atomically
 
 
-def verdicts(experiment: Experiment, results: Path) -> pd.DataFrame:
-    """A row a claim, as in the tables of claims, those in seconds last."""
-    found = tables.judged(experiment, tables.gather(experiment, results))
-    return pd.concat([table for table in found.values() if len(table)], ignore_index=True)
+def judge_claims(experiment: Experiment, results: Path) -> pd.DataFrame:
+    """Judge the experiment's claims: rows as in the tables of claims, those of claims in seconds last.
+
+    Raises FileNotFoundError where nothing of the experiment was trained.
+    """
+    by_name = tables.judged(experiment, tables.gather(experiment, results))
+    return pd.concat([table for table in by_name.values() if len(table)], ignore_index=True)
 
 
 def main() -> None:
@@ -34,12 +37,12 @@ def main() -> None:
     if mistakes := find_unknown_metrics(experiment, arguments.results):
         sys.exit(format_mistakes(arguments.claims, mistakes))
     try:
-        found = verdicts(experiment, arguments.results)
+        table = judge_claims(experiment, arguments.results)
     except (FileNotFoundError, ArrowInvalid) as error:
         sys.exit(f"{error}; train it by snakemake --cores N --config experiment={experiment.name}")
     output = layout.judged_file(arguments.results, arguments.claims)
-    write_atomically(output, found.to_csv(index=False, lineterminator="\n").encode())
-    print(templates.render("verdicts.txt", claims=claims_of(experiment, found), output=output), end="", flush=True)
+    write_atomically(output, table.to_csv(index=False, lineterminator="\n").encode())
+    print(templates.render("verdicts.txt", claims=claims_of(experiment, table), output=output), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,16 @@ from typing import Any
 from thalweg import templates
 from thalweg.paths import TEMPLATES
 from thalweg.reporting import SUMMARY
-from thalweg.results.store import write_whole
+from thalweg.results import layout
+from thalweg.results.files import write_atomically
 
 
 def write(folder: Path) -> None:
     """Write index.html and its stylesheet into `folder` (results/), from results/*/report/summary.json."""
-    files = sorted(folder.glob(f"*/report/{SUMMARY}"))
+    files = sorted(file for results in folder.glob("*") if (file := layout.report_file(results, SUMMARY)).is_file())
     reports = [report for file in files if (report := _summary(file))]
-    write_whole(folder / "index.html", templates.render("overview.html", reports=reports).encode())
-    write_whole(folder / "style.css", (TEMPLATES / "style.css").read_bytes())
+    write_atomically(folder / "index.html", templates.render("overview.html", reports=reports).encode())
+    write_atomically(folder / "style.css", (TEMPLATES / "style.css").read_bytes())
 
 
 def _summary(file: Path) -> dict[str, Any] | None:

@@ -13,16 +13,17 @@ import pandas as pd
 from thalweg import templates
 from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, dictionary, histories
 from thalweg.analysis.tables import comparisons
-from thalweg.certificate import standing
-from thalweg.experiment.schema import Experiment, load
+from thalweg.certificate.comparison import compare_report
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.grid import trials
 from thalweg.paths import TEMPLATES
 from thalweg.reporting import FILES, PAGES, SUMMARY
-from thalweg.reporting.figures import figures_of
+from thalweg.reporting.figures import BY_NAME, figures_of
 from thalweg.reporting.html import cells, checksums, conclusions, crate, findings, recommendation
 from thalweg.reporting.html.findings import records
-from thalweg.results import digests
-from thalweg.results.store import write_json, write_whole
+from thalweg.results import digests, layout
+from thalweg.results.files import write_atomically, write_json
 
 FOLDERS = ("problems", "source")
 """Those with a page for each problem, and with what the report was made from."""
@@ -31,7 +32,7 @@ CLOCK = tuple(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)
 
 def read(results: Path) -> dict[str, pd.DataFrame]:
     """The tables, by name."""
-    return {name: pd.read_parquet(results / "tables" / f"{name}.parquet") for name in (*TABLES, *CLOCK)}
+    return {name: pd.read_parquet(layout.table_file(results, name, "parquet")) for name in (*TABLES, *CLOCK)}
 
 
 def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Path, report: Path) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "counts": records(counts),
         "totals": counts.select_dtypes("number").sum().to_dict(),
         "environments": records(tables["provenance"]),
-        "published": standing.standing(experiment, tables, results),
+        "published": compare_report(experiment, tables, results),
         "caution": findings.caution(counts, tables["cells"], tables["provenance"]),
         "problems": problems,
         "figures": _figures(experiment, report, None),
@@ -72,7 +73,7 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
 def _problem(
     experiment: Experiment, name: str, tables: dict[str, pd.DataFrame], results: Path, report: Path
 ) -> dict[str, Any]:
-    check = json.loads((results / "checks" / f"{name}.json").read_text(encoding="utf-8"))
+    check = json.loads(layout.check_file(results, name).read_text(encoding="utf-8"))
     splits = check["splits"]
     finding = findings.of_problem(name, tables["comparisons"], tables["cells"], tables["sensitivity"])
     if finding:
@@ -126,13 +127,15 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[str, dict[str, Any]]:
-    """The figures of a problem, or of the experiment as a whole, by name, each with its path, id and digest."""
+    """The figures of a problem, or of the experiment as a whole, by name, each with its place and digest."""
     found = {}
     for name in figures_of(experiment, problem):
         path = f"figures/{problem}/{name}" if problem else f"figures/{name}"
         described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
         place = {"path": path, "id": f"{problem or 'over-all'}-{name}"}
-        found[name] = {**described, **place, "sha256": digests.of_file(report / f"{path}.svg")}
+        figure = BY_NAME[name]
+        shown = {"section": figure.section, "folded": figure.folded, "texts": figure.texts}
+        found[name] = {**described, **place, **shown, "sha256": digests.file_digest(report / f"{path}.svg")}
     return found
 
 
@@ -203,15 +206,15 @@ def write(experiment: Experiment, results: Path, report: Path) -> None:
     for folder in FOLDERS:
         shutil.rmtree(report / folder, ignore_errors=True)
     for place, text in rendered(values):
-        write_whole(report / place, text.encode())
+        write_atomically(report / place, text.encode())
     write_json(report / SUMMARY, summary(values))
     for name in FILES:
-        write_whole(report / name, (TEMPLATES / name).read_bytes())
+        write_atomically(report / name, (TEMPLATES / name).read_bytes())
     for name in (*TABLES, "dictionary", *CLOCK):
-        write_whole(report / "tables" / f"{name}.csv", (results / "tables" / f"{name}.csv").read_bytes())
+        write_atomically(report / "tables" / f"{name}.csv", layout.table_file(results, name, "csv").read_bytes())
     for place, file in crate.sources(experiment).items():
-        write_whole(report / place, file.read_bytes())
-    write_whole(report / "cite.bib", values["bibliography"].encode())
+        write_atomically(report / place, file.read_bytes())
+    write_atomically(report / "cite.bib", values["bibliography"].encode())
     write_json(report / "ro-crate-metadata.json", crate.metadata(experiment, report, values))
     checksums.write(report)
 

@@ -28,7 +28,7 @@ def code(experiment: Experiment, cell: Mapping[str, Any], examples: int) -> str:
     """The code for a row of the table `cells`, its problem having so many `examples` to train on."""
     grid, schedule = experiment.problems[cell["problem"]], experiment.schedules[cell["schedule"]]
     optimizer = experiment.optimizers[cell["optimizer"]]
-    horizon = Horizon(examples, cell["batch_size"], grid.epochs, grid.drop_remainder)
+    horizon = grid.horizon(examples, cell["batch_size"])
     trial = Trial(cell["learning_rate"], tuple(json.loads(cell["hyperparameters"]).items()))
     return templates.render(
         "recommendation.py.txt",

@@ -10,7 +10,7 @@ from thalweg.experiment.loading import error_at
 from thalweg.experiment.schema import Experiment
 from thalweg.experiment.yaml_file import Location
 from thalweg.reporting import sizes
-from thalweg.reporting.figures import NAMES, figures_of
+from thalweg.reporting.figures import BY_NAME, figures_of
 
 TABLES_OF_PROBLEMS = ("optimizers", "schedules", "batch_sizes")
 TABLES_OF_EXPERIMENT = ("claims", "ranks")
@@ -125,9 +125,9 @@ def _named(entry: str, there: list[Shown]) -> list[Shown]:
 
 
 def _not_there(experiment: Experiment) -> Iterator[tuple[Location, str]]:
-    paper, known = experiment.paper, sizes.styles()
+    paper, known = experiment.paper, sizes.read_styles()
     shown = [
-        *(("figures", k, entry.figure, NAMES) for k, entry in enumerate(paper.figures or ())),
+        *(("figures", k, entry.figure, tuple(BY_NAME)) for k, entry in enumerate(paper.figures or ())),
         *(("tables", k, entry, TABLES) for k, entry in enumerate(paper.tables or ())),
     ]
     there = {"figures": _figures_there(experiment), "tables": _tables_there(experiment)}

@@ -15,7 +15,8 @@ from matplotlib.text import Text
 
 from thalweg.experiment.loading import load
 from thalweg.reporting import paper, sizes, style
-from thalweg.reporting.figures.__main__ import DRAW, write
+from thalweg.reporting.drawing import output
+from thalweg.reporting.figures import BY_NAME
 
 POINTS = 72
 """An inch, which are the dots of a PDF."""
@@ -73,13 +74,13 @@ def main() -> None:
         parser.error(f"{arguments.place} is no figure of this paper; {', '.join(chosen)} are")
     (name, problem), of = chosen[arguments.place]
     try:
-        with style.applied(sizes.styles()[of]), warnings.catch_warnings():
+        with style.applied(sizes.read_styles()[of]), warnings.catch_warnings():
             # Matplotlib's own say that there is no room left for panels.
             warnings.simplefilter("error", UserWarning)
-            drawing = DRAW[name](arguments.tables, experiment, problem)
+            drawing = BY_NAME[name].draw(arguments.tables, experiment, problem)
             style.lay_out(drawing.figure)
             warn_of_crowding(drawing.figure)
-            write(name, problem, drawing, arguments.output, partial(style.save_for_print, pgf=arguments.pgf))
+            output.write(name, problem, drawing, arguments.output, partial(style.save_for_print, pgf=arguments.pgf))
     except UserWarning as warning:
         sys.exit(f"{arguments.place} does not fit the style {of} ({warning}); give it a wider one of its own")
 

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from thalweg import templates
-from thalweg.paths import PAPER_TEMPLATES
+from thalweg.paths import PAPER_TEMPLATES, TEMPLATES
 
 UNBROKEN = 12
 """How many letters of a name stand together at most where a line may end."""
@@ -32,11 +32,10 @@ _MARKS = {
     "–": r"\textendash{}",
     "—": r"\textemdash{}",
 }
-_COMMANDS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"},
-    **{character: f"\\{character}" for character in "#$%&_{}"},
-    "`": r"\textasciigrave{}",
+_COMMANDS = templates.LATEX_COMMANDS | {
+    **{"{": r"\{", "}": r"\}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}"},
 }
+"""What prints characters of ASCII in the T1 fonts of a paper."""
 
 _DOUBLED = re.compile(r"([-',])(?=\1)")
 """Signs of which T1 fonts make another one where two stand together."""
@@ -142,7 +141,7 @@ def _put_out(value: Any) -> Any:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PAPER_TEMPLATES),
+        loader=jinja2.FileSystemLoader([PAPER_TEMPLATES, TEMPLATES]),
         undefined=jinja2.StrictUndefined,
         finalize=_put_out,
         variable_start_string="<<",

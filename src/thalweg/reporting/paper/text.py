@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from thalweg.experiment.schema import Experiment, load
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.paths import PAPER_TEMPLATES
 from thalweg.reporting import paper, sizes
+from thalweg.reporting.figures import BY_NAME
 from thalweg.reporting.paper import Shown, numbers, results, tables, tex
 from thalweg.reporting.paper.tex import Tex
 from thalweg.results import digests
-from thalweg.results.store import write_whole
+from thalweg.results.files import write_atomically
 
 READ = ("cells", "claims", "comparisons", "counts", "improvements", "ranks", "reproductions")
 NARROW = 5.0
@@ -30,7 +32,7 @@ def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
     """Every text by its place in the paper, from the `folder` of tables and the figures that are in `output`."""
     frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in READ}
     figures, listed = paper.chosen_figures(experiment), paper.chosen_tables(experiment)
-    known, named = sizes.styles(), numbers.numbers(experiment, frames)
+    known, named = sizes.read_styles(), numbers.numbers(experiment, frames)
     style = known[experiment.paper.style]
     widest = max(known[name].width for name in (experiment.paper.style, *figures.values()))
     wide = style.width >= NARROW
@@ -74,13 +76,14 @@ def figure(experiment: Experiment, shown: Shown, output: Path) -> Tex:
     told = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
     return tex.render(
         "figure.tex",
+        texts=BY_NAME[shown.name].texts,
         name=shown.name,
         problem=shown.problem,
         experiment=experiment,
         place=Tex(shown.place),
         label=_label(shown),
         rule=shown.rule,
-        sha256=digests.of_file(base.with_suffix(".pdf")),
+        sha256=digests.file_digest(base.with_suffix(".pdf")),
         alt=told["alt"],
         facts=told["facts"],
     )
@@ -106,12 +109,12 @@ def main() -> None:
     experiment = load(arguments.experiment)
     written = texts(experiment, arguments.tables, arguments.output)
     for place, text in written.items():
-        write_whole(arguments.output / place, text.encode())
+        write_atomically(arguments.output / place, text.encode())
     figures = [
         f"figures/{one.place}{end}" for one in paper.chosen_figures(experiment) for end in (".pdf", ".png", ".csv")
     ]
-    sums = [f"{digests.of_file(arguments.output / place)}  {place}\n" for place in sorted([*written, *figures])]
-    write_whole(arguments.output / "SHA256SUMS", "".join(sums).encode())
+    sums = [f"{digests.file_digest(arguments.output / place)}  {place}\n" for place in sorted([*written, *figures])]
+    write_atomically(arguments.output / "SHA256SUMS", "".join(sums).encode())
 
 
 if __name__ == "__main__":

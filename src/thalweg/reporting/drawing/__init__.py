@@ -1,0 +1,1 @@
+"""What figures are drawn with: panels, scales, lines, legends, matrices, and the files that a figure becomes."""
