@@ -2,8 +2,10 @@
 # make paper    compile the paper of an experiment; wants pdfLaTeX (texlive-latex-recommended and lmodern of Debian)
 # make verify   install, train a sample (SAMPLE=5%) of what the experiment has published again, and compare the two
 # make test     install, and pass the tests
+# make test-one pass the tests of one place: TEST=tests/unit/test_grid.py, or a folder, or FILE.py::test_name
 # make test-isa pass the tests against Keras again under the instruction sets of older processors
 # make soak     pass the tests that take minutes
+# make format   write the code in the style that `make lint` checks
 # make lint     what must be clean: ruff, mypy, snakefmt, snakemake --lint
 # make bench    speeds, measured in turn with what they are compared with (ROWS=job for one row); wants an idle machine,
 #               and 6 GB for PyTorch and JAX in .venv-bench
@@ -18,7 +20,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 BROWSER := tests/browser/node_modules/.package-lock.json
 
-.PHONY: report paper verify test test-isa soak lint bench lock
+.PHONY: report paper verify test test-one test-isa soak format lint bench lock
 
 report: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES) --config experiment=$(EXPERIMENT)
@@ -40,12 +42,21 @@ verify: $(INSTALLED)
 test: $(INSTALLED) $(BROWSER)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+test-one: $(INSTALLED)
+	@test -n "$(TEST)" || { echo "Say which: make test-one TEST=tests/unit/test_identity.py"; exit 1; }
+	$(BIN)/pytest $(TEST)
+
 test-isa: $(INSTALLED)
 	for isa in AVX2 SSE41; do \
 		THALWEG_TEST_ISA=$$isa $(BIN)/pytest --numprocesses 2 --dist loadfile tests/reference tests/unit/training || exit 1; done
 
 soak: $(INSTALLED)
 	$(BIN)/pytest -m soak
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

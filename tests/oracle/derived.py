@@ -317,7 +317,7 @@ class Results:
     @functools.cached_property
     def comparisons(self):
         """For each problem and factor the levels: (level, best cell, ratios to the problem's best, p, verdict)."""
-        found = {}
+        found: dict[typing.Any, typing.Any] = {}
         for problem in self.problems:
             best = self.best(problem=problem)
             for factor in FACTORS:

@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import struct
+from typing import Any
 
 import claimed
 import derived
@@ -101,7 +102,9 @@ def cells(results):
         row |= {"tuning_validation_loss": trial["median"], "tuning_steps_to_target": trial["steps"]}
         row |= wilson(cell["diverged"], cell["n"], "diverged_share")
         row["interval"] = "bootstrap" if cell["n"] >= FEWEST else "too few seeds"
-        values = {f"{when}_test_{name}": None for when in ("final", "best") for name in every_metric(results)}
+        values: dict[str, Any] = {
+            f"{when}_test_{name}": None for when in ("final", "best") for name in every_metric(results)
+        }
         values |= {name: list(of_cell[name]) for name in values if name in of_cell}
         values |= {"log_test_loss_area": [areas[run] for run in of_cell["run"]]}
         values["examples_to_target"] = of_cell.get("examples_to_target")
@@ -377,7 +380,7 @@ def sensitivity(results):
         points = sorted((one["rate"], one["steps"] if by_steps else max(one["median"], derived.TINY)) for one in trials)
         limit = 1.1 * dict(points)[best]
         outwards = [[one for one in points if one[0] > best], [one for one in points if one[0] < best][::-1]]
-        inside = [list(itertools.takewhile(lambda one, limit=limit: one[1] <= limit, side)) for side in outwards]
+        inside = [list(itertools.takewhile(lambda point: point[1] <= limit, side)) for side in outwards]  # noqa: B023
         row |= {"best": best, "rates": 1 + sum(map(len, inside)), "open": OPEN.get((below, above))}
         if lower is not None:
             row |= {"lower": lower, "upper": upper, "decades": math.log10(upper / lower)}
@@ -503,7 +506,7 @@ def reproductions(results):
         row = {"reproduction": name} | {one: said[one] for one in names}
         row |= {told: list(own["outcome"]).count(outcome) for outcome, told in LEAVING.items()}
         probe = results.check(said["problem"])["probe"]
-        quantities = {"train_loss": (own["final_train_loss"], None, None)}
+        quantities: dict[str, tuple[Any, ...]] = {"train_loss": (own["final_train_loss"], None, None)}
         if probe:
             predicted = own["final_probe_0"].where(own["outcome"].isin(WELL), math.inf)
             quantities["probe_0"] = (predicted, f"{probe['inputs'][0][0]:g}", probe["targets"][0][0])

@@ -50,7 +50,7 @@ def seeds(results, keys):
 def extremes(of, words="", highest="the highest"):
     """Where the lowest and the highest finite value are, of equal ones the first."""
     finite = {key: value for key, value in of.items() if math.isfinite(value)}
-    low, high = (how(finite, key=finite.get) for how in (min, max))
+    low, high = (how(finite, key=finite.__getitem__) for how in (min, max))
     return f"{number(of[low])}, {derived.in_words(low)}; {highest} is {number(of[high])}, {derived.in_words(high)}."
 
 
@@ -277,7 +277,7 @@ def alternative_budgets(results, problem):
     pools = {pool: losses for pool, losses in results.budgets.items() if pool[0] == problem}
     sizes = results.sizes(problem)
     ends = {pool: losses[0] for pool, losses in pools.items() if math.isfinite(losses[0])}
-    low, high = (how(ends, key=ends.get) for how in (min, max))
+    low, high = (how(ends, key=ends.__getitem__) for how in (min, max))
     infinite = sum(math.isinf(derived.quantile_of_best(losses, 1, 0.5)) for losses in pools.values())
     return (
         f"Test loss on {problem} of the best of k trials, against k from 1 to {max(map(len, pools.values()))}: a panel "
@@ -613,7 +613,7 @@ def rows_paths(results, problem):
 def rows_ranks(results, _):
     mean = dict(zip(results.optimizers, derived.final_ranks(results).mean(axis=0), strict=True))
     rows = []
-    for name in sorted(mean, key=mean.get):
+    for name in sorted(mean, key=mean.__getitem__):
         ratio, ends, _ = derived.ratio_to_best(results, name, tuple(results.problems))
         row = {"optimizer": name, "rank": number(mean[name]), "ratio": number(ratio)}
         rows.append({**row, "lower": number(ends[0]), "upper": number(ends[1])})
@@ -647,8 +647,8 @@ def rows_factors(results, _):
                 "upper": number(upper),
             }
             row |= {"total": number(total), "n": results.tuning_seeds, "tuning runs": runs}
-            levels = {"schedule": results.schedules, "batch_size": results.sizes(problem)}
-            levels = (levels | {"seed": range(results.tuning_seeds)}).get(term)
+            varied = {"schedule": results.schedules, "batch_size": results.sizes(problem)}
+            levels = (varied | {"seed": range(results.tuning_seeds)}).get(term)
             rows += [row] if levels is None or len(levels) > 1 else []
     return rows
 

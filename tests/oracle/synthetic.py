@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -260,13 +260,13 @@ def write(experiment: Experiment, results: Path) -> None:
 
 
 def write_job(
-    experiment: Experiment, results: Path, stage: str, wanted: list[tuple[Run, str, str | None]]
+    experiment: Experiment, results: Path, stage: str, wanted: Sequence[tuple[Run, str, str | None]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, histories, measured = [], {}, {}
     for run, stage_of_run, reproduction in wanted:
         digest = hashlib.sha256(repr(run).encode()).hexdigest()
         grid = experiment.problems[run.problem]
-        horizon = Horizon(EXAMPLES[run.problem], run.batch_size, grid.epochs, grid.drop_remainder)
+        horizon = grid.horizon(EXAMPLES[run.problem], run.batch_size)
         outcome, ended_at, points = trained(grid, run, horizon)
         histories[digest] = pd.DataFrame(points).assign(run=digest)
         rows.append(
