@@ -181,7 +181,8 @@ def comparison_to_json(published: Published, comparison: Comparison) -> dict[str
         "commits": published["commits"],
         "verdict": comparison.verdict,
         "reproduced": comparison.reproduced,
-        "other_software": comparison.other_software,
+        "other_software": bool(comparison.other_software),
+        "differing_software": comparison.other_software,
         "asked": comparison.runs,
         "identical": comparison.identical,
         "missing": len(comparison.missing),
@@ -266,15 +267,13 @@ def _headlines(published: Published, numbers: Numbers) -> Iterator[Headline]:
             yield Headline(setting, name, values, here[setting].get(name, values)[0])
 
 
-def _inconsistent_headlines(
-    published: Published, experiment: Experiment, numbers: Numbers
-) -> Iterator[Difference]:
+def _inconsistent_headlines(published: Published, experiment: Experiment, numbers: Numbers) -> Iterator[Difference]:
     """The headline numbers of a published file that do not follow from the numbers of its own runs."""
     chosen = published_numbers.chosen_trials(experiment, numbers)
     for setting, headlines in published_numbers.headline_numbers(numbers).items():
         if setting.stage == "evaluation" and setting.trial != chosen[setting.cell]:
-            trials = (published_numbers.trial_to_json(trial) for trial in (setting.trial, chosen[setting.cell]))
-            yield Difference(f"{setting.path}.chosen", *trials)
+            there, here = map(published_numbers.trial_to_json, (setting.trial, chosen[setting.cell]))
+            yield Difference(f"{setting.path}.chosen", there, here)
         printed = _published_headlines(published, setting)
         for name, values in headlines.items():
             if printed.get(name) != values:
@@ -309,7 +308,8 @@ def _headline_row(headline: Headline) -> dict[str, Any]:
         "stage": setting.stage,
         "reproduction": setting.reproduction,
         **setting.cell._asdict(),
-        **published_numbers.trial_to_json(setting.trial),
+        "learning_rate": setting.trial.learning_rate,
+        "hyperparameters": dict(setting.trial.hyperparameters),
         "name": headline.name,
         **{name: None if math.isinf(number) else number for name, number in numbers},
         "verdict": headline.verdict,

@@ -25,16 +25,13 @@ from typing import Any, NamedTuple
 from thalweg.certificate.differences import ABSENT, Difference, content_differences
 from thalweg.certificate.published_schema import parse
 from thalweg.experiment.errors import ExperimentError
-from thalweg.experiment.schema import Experiment
+from thalweg.experiment.schema import Experiment, values_shaping_results
 from thalweg.grid import Cell, Run, Trial, trials
 from thalweg.hashing import digest
 from thalweg.identity import class_source, source_digest
 
 Published = dict[str, Any]
 """The content of a published file."""
-
-BITLESS_KEYS = {"timing", "time_limit", "jobs_per_gpu", "shared_examples"}
-"""The keys of a problem's entry that change no bit of a run that finishes."""
 
 
 class StagedRun(NamedTuple):
@@ -104,8 +101,8 @@ def configuration_of(experiment: Experiment) -> dict[str, Any]:
     directory = experiment.directory
     return {
         "problems": {
-            name: {**_grid(experiment, name), "source": source_digest(experiment.problem_file(name), directory)}
-            for name in experiment.problems
+            name: {**values_shaping_results(grid), "source": source_digest(experiment.problem_file(name), directory)}
+            for name, grid in experiment.problems.items()
         },
         "optimizers": {
             name: {
@@ -125,10 +122,9 @@ def configuration_of(experiment: Experiment) -> dict[str, Any]:
             }
             for name, schedule in experiment.schedules.items()
         },
-        "seeds": experiment.seeds.model_dump(mode="json"),
+        "seeds": values_shaping_results(experiment.seeds),
         "reproductions": {
-            name: reproduction.model_dump(mode="json", exclude={"says"})
-            for name, reproduction in experiment.reproductions.items()
+            name: values_shaping_results(reproduction) for name, reproduction in experiment.reproductions.items()
         },
     }
 
@@ -230,12 +226,6 @@ def parse_share(text: str) -> float:
     if not match or not 0 < float(match[1]) <= 100:
         raise ExperimentError(f"sample={text}: must be a share of the published runs, as in sample=5%")
     return float(match[1]) / 100
-
-
-def _grid(experiment: Experiment, problem: str) -> dict[str, Any]:
-    grid = experiment.problems[problem]
-    omitted = BITLESS_KEYS if grid.end_at_target else BITLESS_KEYS | {"target"}
-    return grid.model_dump(mode="json", exclude=omitted)
 
 
 def _rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:

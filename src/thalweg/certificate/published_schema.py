@@ -1,7 +1,7 @@
-"""The form of a published file.
+"""The schema of a published file.
 
-It comes from elsewhere, and may have been cut off, merged or edited by hand. What is not whole, or is not all that its
-own configuration asks for, is refused by its place before anything is made of it.
+The file comes from elsewhere, and may have been cut off, merged or edited by hand. A file that is not whole, or lacks
+something that its own configuration asks for, is rejected before it is used, with the path of the first mistake.
 """
 
 import json
@@ -10,10 +10,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-LARGEST = 3.4028235e38
-"""The largest number of single precision, which all that is published has."""
+MAX_FLOAT32 = 3.4028235e38
+"""The largest number of single precision, in which all published numbers are."""
 
-Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Number = Annotated[float, Field(ge=-MAX_FLOAT32, le=MAX_FLOAT32)]
 Numbers = list[Number | None]
 Headline = Annotated[Numbers, Field(min_length=3, max_length=3)]
 Digests = Annotated[str, Field(pattern=r"^[0-9a-f]{8}( [0-9a-f]{8})*$")]
@@ -26,7 +26,7 @@ class _Part(BaseModel):
 
 
 class _Configured(_Part):
-    """An entry of the configuration, which has whatever its class takes."""
+    """An entry of the configuration, with whatever arguments its class takes."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -39,6 +39,7 @@ class _Trial(_Part):
 
 class _Problem(_Configured):
     batch_sizes: list[int]
+    record: list[str] = []
 
 
 class _Optimizer(_Configured):
@@ -107,7 +108,7 @@ class _Reproduced(_Part):
 
 
 class _Reproduction(_Part):
-    """The median of each number that its runs have."""
+    """The medians of all numbers that its runs have."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Headline]
@@ -116,7 +117,7 @@ class _Reproduction(_Part):
 
     @model_validator(mode="after")
     def _has_all_medians(self) -> Self:
-        _same_names("numbers", self.evaluation.__pydantic_extra__, self.__pydantic_extra__)
+        _require_names("numbers", self.evaluation.__pydantic_extra__, self.__pydantic_extra__)
         return self
 
 
@@ -131,39 +132,41 @@ class _Published(_Part):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        of = self.configuration
+        configured = self.configuration
         cells = (
             f"{problem}/{optimizer}/{schedule}/{batch_size}"
-            for (problem, grid), optimizer, schedule in product(of.problems.items(), of.optimizers, of.schedules)
+            for (problem, grid), optimizer, schedule in product(
+                configured.problems.items(), configured.optimizers, configured.schedules
+            )
             for batch_size in grid.batch_sizes
         )
-        _same_names("cells", cells, self.cells)
-        _same_names("reproductions", of.reproductions, self.reproductions)
-        _same_names("data", of.problems, self.data)
+        _require_names("cells", cells, self.cells)
+        _require_names("reproductions", configured.reproductions, self.reproductions)
+        _require_names("data", configured.problems, self.data)
         return self
 
 
-def read(text: bytes) -> dict[str, Any]:
-    """The content of a published file. Raises ValueError with the first place that is not as it must be."""
+def parse(text: bytes) -> dict[str, Any]:
+    """The content of a published file. Raises ValueError with the path of the first mistake."""
     try:
-        content: dict[str, Any] = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        content: dict[str, Any] = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_reject_constant)
         _Published.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+        path = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path}: {first['msg']}" if path else first["msg"]) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return content
 
 
-def _same_names(what: str, wanted: Any, found: Any) -> None:
-    """Raise ValueError with a name that is missing among those `found`, or that should not be there."""
-    if unlike := sorted({*wanted} ^ {*found}):
-        raise ValueError(f"{what}: {unlike[0]} {'is not configured' if unlike[0] in found else 'is missing'}")
+def _require_names(what: str, wanted: Any, names: Any) -> None:
+    """Raise ValueError with the first name that is missing among `names`, or that is not wanted."""
+    if unlike := sorted({*wanted} ^ {*names}):
+        raise ValueError(f"{what}: {unlike[0]} {'is not configured' if unlike[0] in names else 'is missing'}")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
@@ -171,5 +174,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _no_number(text: str) -> None:
+def _reject_constant(text: str) -> None:
     raise ValueError(f"{text} is no number")

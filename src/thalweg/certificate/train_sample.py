@@ -50,7 +50,7 @@ def main() -> None:
         layout.shard_folder(arguments.results, "evaluation", *pair),
         {
             "runs": train.runs_table(rows, by_digest),
-            "histories": train.histories_table(by_digest),
+            "histories": train.histories_table(by_digest, experiment.problems[pair[0]].record),
             "measured": pa.Table.from_pylist([{"run": run, **one["measured"]} for run, one in by_digest.items()]),
         },
     )

@@ -1,6 +1,6 @@
 """Compare a sample that was trained again with what was published: `python -m thalweg.certificate.verify`.
 
-Writes a page and the same as JSON, tells the terminal the verdict, and fails unless the results were reproduced.
+Writes a page and the same as JSON, prints the verdict, and fails unless the published results were reproduced.
 """
 
 import argparse
@@ -11,51 +11,61 @@ from typing import Any
 from thalweg import templates
 from thalweg.analysis import histories
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.certificate import comparison
-from thalweg.certificate.published import Certificate, Setting, changed, read, sample, share_of
-from thalweg.certificate.standing import described
-from thalweg.experiment.schema import Experiment, load
+from thalweg.certificate.comparison import Comparison, compare_with_published, comparison_to_json
+from thalweg.certificate.published import (
+    Published,
+    Setting,
+    configuration_differences,
+    parse_share,
+    read_published,
+    sample,
+    with_published_records,
+)
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
 from thalweg.paths import TEMPLATES
-from thalweg.results.store import write_json, write_whole
+from thalweg.results.files import write_atomically, write_json
 
 
 def main() -> None:
     arguments = _parser().parse_args()
     experiment = load(arguments.experiment)
-    published = read(experiment)
-    drawn = sample(published, share_of(arguments.share), arguments.seed)
-    found = compared(experiment, published, arguments.results, drawn)
+    published = read_published(experiment)
+    settings = sample(published, parse_share(arguments.share), arguments.seed)
+    comparison = compare_sample(experiment, published, arguments.results, settings)
     page = {
         "experiment": experiment.name,
         "title": experiment.title,
         "share": arguments.share,
         "seed": arguments.seed,
-        **described(published, found),
+        **comparison_to_json(published, comparison),
     }
-    write(page, arguments.output)
+    write_page(page, arguments.output)
     place = arguments.output / "index.html"
     print(templates.render("verification.txt", **page, place=place), end="", flush=True)
-    if not found.reproduced:
+    if not comparison.reproduced:
         sys.exit(1)
 
 
-def write(page: dict[str, Any], output: Path) -> None:
+def write_page(page: dict[str, Any], output: Path) -> None:
     """Write the page, its stylesheet and the same as JSON into `output`."""
     write_json(output / "verification.json", page)
-    write_whole(output / "index.html", templates.render("verification.html", **page).encode())
-    write_whole(output / "style.css", (TEMPLATES / "style.css").read_bytes())
+    write_atomically(output / "index.html", templates.render("verification.html", **page).encode())
+    write_atomically(output / "style.css", (TEMPLATES / "style.css").read_bytes())
 
 
-def compared(
-    experiment: Experiment, published: Certificate, results: Path, drawn: list[Setting]
-) -> comparison.Comparison:
-    """A comparison with what was trained again into `results`. Of an experiment that was changed that is nothing."""
-    differences = changed(published, experiment)
-    if differences:
-        return comparison.Comparison(0, 0, differences, [], [], [], [])
+def compare_sample(experiment: Experiment, published: Published, results: Path, settings: list[Setting]) -> Comparison:
+    """Compare a sample, trained again into `results`, with what was published.
+
+    If the experiment was changed, nothing was trained, and its changes are all that there is to tell.
+    """
+    changes = configuration_differences(published, experiment)
+    if changes:
+        return Comparison(runs=0, missing=[], different={}, surroundings=[], configuration=changes)
     runs, _ = histories.trained(experiment, results)
     environments = tables.provenance(histories.read(experiment, results, "measured"))
-    return comparison.compare(published, experiment, results, runs, environments, drawn)
+    as_published = with_published_records(published, experiment)
+    return compare_with_published(published, as_published, results, runs, environments, settings)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,11 +15,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from thalweg import identity
 from thalweg.analysis import histories
-from thalweg.certificate import comparison
-from thalweg.certificate import published as grid
-from thalweg.certificate import published_schema as reading
-from thalweg.experiment.schema import load
+from thalweg.certificate import comparison, publish, published_schema
+from thalweg.certificate import published as published_file
+from thalweg.certificate.differences import ABSENT, Difference
+from thalweg.experiment.loading import load
 from thalweg.grid import Cell, Trial, declared
 
 CELL = "linear/adam/cosine/6"
@@ -41,23 +42,23 @@ def small_made(small):
 
 @pytest.fixture
 def published(small_made):
-    return json.loads(comparison.written(comparison.certify(*small_made)))
+    return json.loads(publish.format_published(publish.published_content(*small_made)))
 
 
 def compared(published, made, of=None):
-    return comparison.compare(published, *made, of=of)
+    return comparison.compare_with_published(published, *made, settings=of)
 
 
 def test_what_is_written_reads_back_and_is_found_again(made):
-    content = comparison.certify(*made)
-    published = json.loads(comparison.written(content))
+    content = publish.published_content(*made)
+    published = json.loads(publish.format_published(content))
     assert published == json.loads(json.dumps(content))
-    settings = grid.settings(published)
+    settings = published_file.published_settings(published)
     assert sum(len(setting.seeds) for setting in settings) == sum(declared(made[0]).values())
     found = compared(published, made)
-    assert (found.configuration, found.surroundings, found.inconsistent, found.missing) == ([], [], [], 0)
+    assert (found.configuration, found.surroundings, found.inconsistent, found.missing) == ([], [], [], [])
     assert found.verdict == "identical" and found.reproduced
-    assert found.identical == found.asked == len(made[2])
+    assert found.identical == found.runs == len(made[2])
     assert {one.verdict for one in found.headlines} == {"identical"}
 
 
@@ -80,26 +81,26 @@ def test_numbers_are_the_raw_ones_without_loss(small_made, published):
 
 
 def test_nothing_in_it_was_measured_by_a_clock_or_names_a_place(small_made, published):
-    text = comparison.written(published)
+    text = publish.format_published(published)
     assert str(small_made[1].parent) not in text and "seconds" not in text
     other = small_made[3].assign(command="elsewhere", os="Other 1", cores=64, memory_gib=1.0, python="3.13")
-    assert comparison.written(comparison.certify(*small_made[:3], other)) == text
+    assert publish.format_published(publish.published_content(*small_made[:3], other)) == text
 
 
 def test_another_process_with_another_hash_seed_writes_the_same(small_made, published):
     script = (
-        "import sys; from pathlib import Path; import pandas as pd; from thalweg.certificate import comparison\n"
-        "from thalweg.experiment.schema import load\n"
+        "import sys; from pathlib import Path; import pandas as pd; from thalweg.certificate import publish\n"
+        "from thalweg.experiment.loading import load\n"
         "folder = Path(sys.argv[2])\n"
         "made = (pd.read_parquet(folder / 'tables' / f'{name}.parquet') for name in ('runs', 'provenance'))\n"
-        "print(comparison.written(comparison.certify(load(Path(sys.argv[1])), folder, *made)), end='')"
+        "print(publish.format_published(publish.published_content(load(Path(sys.argv[1])), folder, *made)), end='')"
     )
     experiment, results, *_ = small_made
     for seed in ("1", "2", "3"):
         command = [sys.executable, "-c", script, experiment.file, results]
         environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": "Asia/Tokyo"}
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-        assert done.stdout == comparison.written(published)
+        assert done.stdout == publish.format_published(published)
 
 
 def test_bits_are_those_of_the_history_and_its_end_alone(small_made):
@@ -128,10 +129,12 @@ def test_a_run_that_came_out_otherwise_is_named_with_by_how_much(small_made, pub
     runs.loc[one.name, "bits"] = "0" * 8
     found = compared(published, (experiment, results, runs, environments))
     assert (found.verdict, found.reproduced, found.identical) == ("different", False, len(runs) - 1)
-    (different,) = found.different
-    assert (different.name, different.seed, different.moved) == ("validation_loss", one["seed"], True)
-    assert different.setting.cell == Cell(one["problem"], one["optimizer"], one["schedule"], one["batch_size"])
-    assert different.relative == pytest.approx(0.001, rel=1e-2)
+    ((run, (number, bits)),) = found.different.items()
+    assert (number.name, run.run.seed, bits.name) == ("validation_loss", one["seed"], "bits")
+    assert run.run.cell == Cell(one["problem"], one["optimizer"], one["schedule"], one["batch_size"])
+    assert number.relative == pytest.approx(0.001, rel=1e-2)
+    (row,) = comparison.comparison_to_json(published, found)["different"]
+    assert (row["name"], row["seed"], row["moved"]) == ("validation_loss", one["seed"], True)
 
 
 def test_elsewhere_it_is_within_tolerance_as_long_as_the_headlines_are(small_made, published):
@@ -144,21 +147,65 @@ def test_elsewhere_it_is_within_tolerance_as_long_as_the_headlines_are(small_mad
         moved.loc[evaluated, "bits"] = "0" * 8
         found = compared(published, (experiment, results, moved, elsewhere))
         assert (found.verdict, found.reproduced) == (verdict, verdict != "different")
-        assert found.surroundings == [("instruction_set", "avx512", "z80")]
+        assert found.surroundings == [Difference("instruction_set", "avx512", "z80")]
         assert compared(published, (experiment, results, moved, environments)).verdict == "different"
 
 
-def test_other_versions_are_named_and_are_not_what_was_published(small_made, published):
+def other_program(published):
+    for one in published["surroundings"]:
+        one["program"] = "0" * 64
+    return Difference("program", "0" * 64, identity.software()["program"])
+
+
+def test_other_software_is_named_and_excused_where_every_bit_is_equal(small_made, published):
     experiment, results, runs, environments = small_made
     found = compared(published, (experiment, results, runs, environments.assign(keras="3.99.0")))
-    assert found.surroundings == [("keras", "3.15.0", "3.99.0")]
-    assert (found.verdict, found.reproduced) == ("identical", False)
+    assert found.surroundings == [Difference("keras", "3.15.0", "3.99.0")]
+    assert (found.verdict, found.reproduced, found.other_software) == ("identical", True, ["keras"])
+    program = other_program(published)
+    found = compared(published, small_made)
+    assert found.surroundings == [program]
+    assert (found.verdict, found.reproduced, found.other_software) == ("identical", True, ["program"])
+
+
+@pytest.mark.parametrize("name", ["keras", "program"])
+def test_other_software_is_not_excused_where_bits_differ(small_made, published, name):
+    experiment, results, runs, environments = small_made
+    moved = runs.copy()
+    moved.loc[runs["stage"] == "evaluation", "bits"] = "0" * 8
+    if name == "program":
+        other_program(published)
+    else:
+        environments = environments.assign(keras="3.99.0")
+    found = compared(published, (experiment, results, moved, environments))
+    assert (found.verdict, found.reproduced, found.other_software) == ("within tolerance", False, [name])
+
+
+def test_what_was_recorded_makes_no_other_experiment(small_made, published):
+    experiment, results, runs, environments = small_made
+    record = published["configuration"]["problems"]["linear"]["record"]
+    record[:] = [] if record else ["weights"]
+    assert published_file.configuration_differences(published, experiment) == []
+    assert compared(published, small_made).verdict == "identical"
+    assert published_file.with_published_records(published, experiment).problems["linear"].record == tuple(record)
+    # The digests of histories cover what is recorded; final numbers do not.
+    moved = runs.copy()
+    of_problem = runs["problem"] == "linear"
+    moved.loc[of_problem, "bits"] = "0" * 8
+    found = compared(published, (experiment, results, moved, environments))
+    assert (found.verdict, found.different, found.other_records) == ("identical", {}, of_problem.sum())
+    assert found.identical == (~of_problem).sum()
+    as_published = published_file.with_published_records(published, experiment)
+    found = compared(published, (as_published, results, moved, environments))
+    assert (found.verdict, len(found.different), found.other_records) == ("different", of_problem.sum(), 0)
+    del published["configuration"]["problems"]["linear"]["record"]
+    assert published_file.configuration_differences(published, experiment) == []
 
 
 def test_a_processor_alone_is_named_and_excused(small_made, published):
     experiment, results, runs, environments = small_made
     found = compared(published, (experiment, results, runs, environments.assign(cpu_model="Other")))
-    assert found.surroundings == [("cpu_model", "Example CPU @ 2.50GHz", "Other")]
+    assert found.surroundings == [Difference("cpu_model", "Example CPU @ 2.50GHz", "Other")]
     assert (found.verdict, found.reproduced) == ("identical", True)
 
 
@@ -169,8 +216,10 @@ def test_a_published_number_that_was_tampered_with_is_found(small_made, publishe
     values = values[1] if stage == "tuning" else values
     values[2] *= 1.01
     found = compared(published, small_made)
-    (different,) = found.different
-    assert (different.name, different.moved, found.verdict) == (name, False, "different")
+    ((different,),) = found.different.values()
+    assert (different.name, found.contradictory, found.verdict) == (name, True, "different")
+    (row,) = comparison.comparison_to_json(published, found)["different"]
+    assert (row["name"], row["moved"]) == (name, False)
     assert different.relative == pytest.approx(1 - 1 / 1.01, rel=1e-3)
     # In surroundings that would excuse other bits too: the file itself is wrong.
     elsewhere = small_made[3].assign(instruction_set="z80")
@@ -182,7 +231,7 @@ def test_a_headline_that_does_not_follow_from_the_published_runs_is_found_withou
     published["reproductions"]["snippet_1"]["probe_0"][1] = 7.0
     found = compared(published, small_made, of=[])
     assert [name for name, *_ in found.inconsistent] == [f"{CELL}.test_loss", "snippet_1.probe_0"]
-    assert (found.verdict, found.asked) == ("different", 0)
+    assert (found.verdict, found.runs) == ("different", 0)
 
 
 def test_another_chosen_rate_is_found_without_any_run(small_made, published):
@@ -191,7 +240,7 @@ def test_another_chosen_rate_is_found_without_any_run(small_made, published):
     other = next(rate for rate in rates if rate != chosen["learning_rate"])
     right, chosen["learning_rate"] = dict(chosen), other
     found = compared(published, small_made, of=[])
-    assert found.inconsistent == [(f"{CELL}.chosen", {"learning_rate": other}, right)]
+    assert found.inconsistent == [Difference(f"{CELL}.chosen", {"learning_rate": other}, right)]
 
 
 def places(content, place=()):
@@ -216,13 +265,14 @@ def test_whatever_is_damaged_is_refused_or_has_the_form_of_what_stood_there(smal
         if damage != "gone":
             inside[key] = damage
         try:
-            content = reading.read(json.dumps(damaged).encode())
-            grid.settings(content)
+            content = published_schema.parse(json.dumps(damaged).encode())
+            published_file.published_settings(content)
         except ValueError:
             continue
         passed += 1
         if section[:1] == ["configuration"]:
-            assert damaged == published or grid.changed(content, experiment)
+            unlike = published_file.configuration_differences(content, experiment)
+            assert damaged == published or unlike or "record" in (key, *section)
         elif damage is not None and "commits" not in (key, *section):
             assert damage != "gone" and isinstance(damage, type(before) | int), (section, key, damage)
     assert passed > 10
@@ -242,30 +292,30 @@ def test_whatever_is_damaged_is_refused_or_has_the_form_of_what_stood_there(smal
 )
 def test_what_is_no_published_file_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
-        reading.read(text.encode())
+        published_schema.parse(text.encode())
 
 
 def test_a_cell_that_is_left_out_is_missed(published):
     del published["cells"][CELL]
     with pytest.raises(ValueError, match=f"cells: {CELL} is missing"):
-        reading.read(json.dumps(published).encode())
+        published_schema.parse(json.dumps(published).encode())
 
 
 def test_one_digit_of_a_published_digest_is_found(small_made, published):
     bits = published["cells"][CELL]["evaluation"]["bits"].split()
     bits[4] = ("1" if bits[4][0] != "1" else "2") + bits[4][1:]
     published["cells"][CELL]["evaluation"]["bits"] = " ".join(bits)
-    (different,) = compared(published, small_made).different
-    assert (different.name, different.seed, different.relative) == ("bits", 1005, None)
+    ((run, (different,)),) = compared(published, small_made).different.items()
+    assert (different.name, run.run.seed, different.relative) == ("bits", 1005, None)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "place", "values"),
     [
         ("momentum: 0.99", "momentum: 0.8", "optimizers.doomed.momentum", (0.99, 0.8)),
-        ("momentum: 0.99", "nesterov: true", "optimizers.doomed.nesterov", (grid.ABSENT, True)),
+        ("momentum: 0.99", "nesterov: true", "optimizers.doomed.nesterov", (ABSENT, True)),
         ("epochs: 20", "epochs: 21", "problems.linear.epochs", (20, 21)),
-        ("[1.0, 3.0]", "[1.0, 3.0, 10.0]", "optimizers.doomed.trials.3.learning_rate", (grid.ABSENT, 10.0)),
+        ("[1.0, 3.0]", "[1.0, 3.0, 10.0]", "optimizers.doomed.trials.3.learning_rate", (ABSENT, 10.0)),
         ("100 %", "90 %", "schedules.cosine.decay_steps", ("100 %", "90 %")),
         ("tuning: 3", "tuning: 2", "seeds.tuning", ([1, 2, 3], [1, 2])),
     ],
@@ -275,8 +325,8 @@ def test_what_was_changed_of_the_experiment_is_named(small, published, tmp_path,
     assert text != small[0].read_text()
     (tmp_path / "problems").symlink_to(small[0].parent / "problems")
     (tmp_path / "small.yaml").write_text(text)
-    changed = grid.changed(published, load(tmp_path / "small.yaml"))
-    assert (place, *values) in changed
+    changed = published_file.configuration_differences(published, load(tmp_path / "small.yaml"))
+    assert Difference(place, *values) in changed
     assert {name.rpartition(".")[0] for name, *_ in changed} == {place.rpartition(".")[0]}
 
 
@@ -284,7 +334,7 @@ def test_what_an_experiment_has_beside_what_was_published_changes_nothing(small,
     text = small[0].read_text().replace("  doomed:", "  more: {class: SGD, learning_rates: [0.1]}\n  doomed:")
     (tmp_path / "problems").symlink_to(small[0].parent / "problems")
     (tmp_path / "small.yaml").write_text(text.replace("title: '", "title: 'another "))
-    assert grid.changed(published, load(tmp_path / "small.yaml")) == []
+    assert published_file.configuration_differences(published, load(tmp_path / "small.yaml")) == []
 
 
 def test_runs_that_are_missing_are_counted(small_made, published):
@@ -292,28 +342,28 @@ def test_runs_that_are_missing_are_counted(small_made, published):
     gone = (runs["problem"] == "linear") & (runs["seed"] == 1002)
     found = compared(published, (experiment, results, runs[~gone], environments))
     settings = int(gone.sum())
-    assert (found.verdict, found.missing) == ("different", settings * len(experiment.seeds.evaluation))
+    assert (found.verdict, len(found.missing)) == ("different", settings * len(experiment.seeds.evaluation))
 
 
 def test_a_sample_is_the_same_everywhere_and_grows(published):
-    settings = grid.settings(published)
+    settings = published_file.published_settings(published)
     total = sum(len(one.seeds) for one in settings)
     sizes = []
     before: list = []
     for share in (0.01, 0.05, 0.3, 1.0):
-        drawn = grid.sample(published, share, 1)
-        assert drawn == grid.sample(copy.deepcopy(published), share, 1)
+        drawn = published_file.sample(published, share, 1)
+        assert drawn == published_file.sample(copy.deepcopy(published), share, 1)
         assert drawn[: len(before)] == before
         sizes.append(sum(len(one.seeds) for one in drawn))
         assert share * total <= sizes[-1] <= share * total + 10
         before = drawn
     assert set(before) == set(settings) and sizes[-1] == total
-    assert grid.sample(published, 0.3, 1) != grid.sample(published, 0.3, 2)
+    assert published_file.sample(published, 0.3, 1) != published_file.sample(published, 0.3, 2)
 
 
 def test_every_problem_and_optimizer_is_in_a_sample_that_is_large_enough(published):
-    pairs = {one.cell[:2] for one in grid.settings(published)}
-    drawn = grid.sample(published, 0.3, 1)
+    pairs = {one.cell[:2] for one in published_file.published_settings(published)}
+    drawn = published_file.sample(published, 0.3, 1)
     first = drawn[: len(pairs)]
     assert {one.cell[:2] for one in first} == pairs
     assert {one.stage for one in first} == {"evaluation"}
@@ -322,12 +372,12 @@ def test_every_problem_and_optimizer_is_in_a_sample_that_is_large_enough(publish
 
 def test_results_that_are_not_what_the_experiment_would_train_are_refused(small_made):
     experiment, results, runs, environments = small_made
-    with pytest.raises(comparison.UnpublishableError, match=r"^3 of .* runs are missing; run snakemake"):
-        comparison.refuse(experiment, results, runs.iloc[3:], environments)
+    with pytest.raises(publish.UnpublishableError, match=r"^3 of .* runs are missing; run snakemake"):
+        publish.require_publishable(experiment, results, runs.iloc[3:], environments)
 
 
 def test_the_tolerance_of_a_loss_near_zero_is_the_resolution():
-    setting = grid.Setting("evaluation", "", Cell("linear", "sgd", "constant", 1), Trial(0.1), (1001,))
+    setting = published_file.Setting("evaluation", "", Cell("linear", "sgd", "constant", 1), Trial(0.1), (1001,))
     near = comparison.Headline(setting, "test_loss", (4.7e-15, 4.7e-15, 4.7e-15), 0.0)
     assert near.verdict == "within tolerance"
     assert comparison.Headline(setting, "test_loss", (1e-9, 9e-10, 2e-9), 0.0).verdict == "different"
