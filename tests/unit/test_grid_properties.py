@@ -199,12 +199,12 @@ def test_any_other_value_in_an_identity_is_another_digest(data):
 @given(st.floats(1e-6, 1e6), st.floats(0, 6), st.floats(0, 1, exclude_max=True))
 def test_a_draw_lies_in_its_space_and_grows_with_the_share(low, decades, share):
     space = search_space.LogUniform(low, low * 10**decades)
-    assert space.low * (1 - 1e-5) <= space.at(share) <= space.high * (1 + 1e-5)
-    assert space.at(share / 2) <= space.at(share)
+    assert space.low * (1 - 1e-5) <= space.quantile(share) <= space.high * (1 + 1e-5)
+    assert space.quantile(share / 2) <= space.quantile(share)
     mirrored = dataclasses.replace(space, one_minus=True)
     assert (
-        mirrored.at(share) == 1 - space.at(share)
-        or abs(mirrored.at(share) - (1 - space.at(share))) <= 1e-9 * low * 10**decades
+        mirrored.quantile(share) == 1 - space.quantile(share)
+        or abs(mirrored.quantile(share) - (1 - space.quantile(share))) <= 1e-9 * low * 10**decades
     )
     assert search_space.draw(space, "a", 3) == search_space.draw(space, "a", 3)
 
