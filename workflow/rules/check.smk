@@ -15,6 +15,7 @@ rule check_problem:
         fingerprint=lambda w: fingerprints.of_job(
             "thalweg.training.jobs.check",
             FINGERPRINTS["problems"][w.problem],
+            FINGERPRINTS["quantities"][w.problem],
             FINGERPRINTS["reproductions"],
             FINGERPRINTS["environment"],
             FINGERPRINTS["software"],
@@ -22,7 +23,8 @@ rule check_problem:
         results=lambda w: str(RESULTS),
     shell:
         "python -m thalweg.training.jobs.check --experiment {input.experiment:q}"
-        " --problem {wildcards.problem} --results {params.results}" + LOG_AND_RECORD
+        " --problem {wildcards.problem} --results {params.results}"
+        f"{LOG_AND_RECORD}"
 
 
 rule check:
@@ -46,4 +48,4 @@ rule check:
         results=lambda w: str(RESULTS),
     shell:
         "python -m thalweg.training.jobs.check --experiment {input.experiment:q} --results {params.results}"
-        + LOG_AND_RECORD
+        f"{LOG_AND_RECORD}"

@@ -13,4 +13,5 @@ rule judge:
         results=str(RESULTS),
     shell:
         "python -m thalweg.reporting.html.judge --experiment {params.experiment:q} --claims {params.claims:q}"
-        " --results {params.results}" + LOG_STDERR
+        " --results {params.results}"
+        f"{LOG_STDERR}"

@@ -52,7 +52,7 @@ for shown, style in PAPER_FIGURES.items():
         shell:
             "python -m thalweg.reporting.paper.figure {params.place} --experiment {input.experiment:q}"
             " --tables {params.tables} {params.pgf} --output {params.figures}"
-            + LOG_AND_RECORD
+            f"{LOG_AND_RECORD}"
 
 
 rule paper:
@@ -86,4 +86,5 @@ rule paper:
         paper=lambda w: str(layout.paper_folder(RESULTS)),
     shell:
         "python -m thalweg.reporting.paper.text --experiment {input.experiment:q}"
-        " --tables {params.tables} --output {params.paper}" + LOG_AND_RECORD
+        " --tables {params.tables} --output {params.paper}"
+        f"{LOG_AND_RECORD}"

@@ -15,7 +15,7 @@ rule publish:
         results=str(RESULTS),
     shell:
         "python -m thalweg.certificate.publish --experiment {params.experiment:q} --results {params.results}"
-        + LOG_STDERR
+        f"{LOG_STDERR}"
 
 
 # One job, for the reasons of `retrain`. What it trains lies in a folder of its own, which goes when the job ends. The

@@ -72,7 +72,8 @@ rule tables:
         tables=lambda w: str(layout.tables_folder(RESULTS)),
     shell:
         "python -m thalweg.analysis.tables --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.tables}" + LOG_AND_RECORD
+        " --output {params.tables}"
+        f"{LOG_AND_RECORD}"
 
 
 for problem, files in FIGURES.items():
@@ -108,7 +109,8 @@ for problem, files in FIGURES.items():
             figures=lambda w: str(layout.figures_folder(RESULTS)),
         shell:
             "python -m thalweg.reporting.figures {params.problem} --experiment {input.experiment:q}"
-            " --tables {params.tables} --output {params.figures}" + LOG_AND_RECORD
+            " --tables {params.tables} --output {params.figures}"
+            f"{LOG_AND_RECORD}"
 
 
 # Pages show all of the experiment.
@@ -143,7 +145,8 @@ rule cells:
         report=lambda w: str(layout.report_folder(RESULTS)),
     shell:
         "python -m thalweg.reporting.html.cells --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.report}" + LOG_AND_RECORD
+        " --output {params.report}"
+        f"{LOG_AND_RECORD}"
 
 
 rule report:
@@ -185,4 +188,5 @@ rule report:
         report=lambda w: str(layout.report_folder(RESULTS)),
     shell:
         "python -m thalweg.reporting.html.pages --experiment {input.experiment:q} --results {params.results}"
-        " --output {params.report}" + LOG_AND_RECORD
+        " --output {params.report}"
+        f"{LOG_AND_RECORD}"

@@ -35,4 +35,4 @@ rule retrain:
         "printf '%s\\n' {params.optimizers} | xargs -P {params.processes} -I OPTIMIZER"
         " python -m thalweg.certificate.retrain --experiment {params.experiment:q} --problem {params.problem}"
         " --optimizer OPTIMIZER {params.options} --results {params.results} --store {params.store}"
-        + LOG_STDERR
+        f"{LOG_STDERR}"

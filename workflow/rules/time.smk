@@ -30,4 +30,5 @@ rule time:
         store=lambda w: str(STORE),
     shell:
         "python -m thalweg.training.jobs.timing --experiment {input.experiment:q} --problem {wildcards.problem}"
-        " --results {params.results} --store {params.store}" + LOG_AND_RECORD
+        " --results {params.results} --store {params.store}"
+        f"{LOG_AND_RECORD}"

@@ -28,7 +28,7 @@ rule tune:
     shell:
         "python -m thalweg.training.jobs.train tuning --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --results {params.results} --store {params.store}"
-        + LOG_AND_RECORD
+        f"{LOG_AND_RECORD}"
 
 
 rule choose:
@@ -49,7 +49,8 @@ rule choose:
         ),
     shell:
         "python -m thalweg.analysis.choose --experiment {input.experiment:q} --runs {input.runs:q}"
-        " --histories {input.histories:q} --output {output.chosen:q}" + LOG_AND_RECORD
+        " --histories {input.histories:q} --output {output.chosen:q}"
+        f"{LOG_AND_RECORD}"
 
 
 rule evaluate:
@@ -75,7 +76,8 @@ rule evaluate:
     shell:
         "python -m thalweg.training.jobs.train evaluation --experiment {input.experiment:q} --problem {wildcards.problem}"
         " --optimizer {wildcards.optimizer} --chosen {input.chosen:q} --results {params.results}"
-        " --store {params.store}" + LOG_AND_RECORD
+        " --store {params.store}"
+        f"{LOG_AND_RECORD}"
 
 
 # Of problems that record their weights.
@@ -103,4 +105,5 @@ rule surface:
         results=lambda w: str(RESULTS),
     shell:
         "python -m thalweg.training.jobs.surface --experiment {input.experiment:q} --problem {wildcards.problem}"
-        " --results {params.results}" + LOG_AND_RECORD
+        " --results {params.results}"
+        f"{LOG_AND_RECORD}"

@@ -12,20 +12,20 @@ from typing import Any
 from thalweg.experiment.errors import ExperimentError, format_mistakes
 from thalweg.experiment.schema import Experiment, own_fingerprints
 from thalweg.hashing import digest
-from thalweg.identity import class_source, job_digest, software, source_digest
+from thalweg.identity import class_source, module_digest, quantity_digests, software, source_digest
 from thalweg.results.digests import file_digest
 
 
 def of_job(module: str, *inputs: Any) -> str:
     """The fingerprint of a job: a digest of its `python -m` module, with what that imports, and of inputs as JSON."""
-    return digest([job_digest(module), *inputs])
+    return digest([module_digest(module), *inputs])
 
 
 def of_experiment(experiment: Experiment) -> dict[str, Any]:
     """The fingerprints of an experiment's sections, as JSON: what each says, with the digests of sources that it names.
 
-    Beside the sections of the file there are `timing` (the problems that are timed), `software` (what computes) and
-    `environment` (see `environment_fingerprint`).
+    Beside the sections of the file there are `timing` (the problems that are timed), `quantities` (the sources of what
+    each problem records), `software` (what computes) and `environment` (see `environment_fingerprint`).
 
     Raises:
         ExperimentError: Sources are missing or cannot be read; the message names all of them.
@@ -46,7 +46,7 @@ def of_experiment(experiment: Experiment) -> dict[str, Any]:
     apart = own_fingerprints()
     problems = dict.fromkeys(experiment.problems, apart)
     plain = experiment.model_dump(mode="json", exclude={"directory": True, "problems": problems})
-    sources = {
+    sources: dict[str, dict[str, str | None]] = {
         "problems": {
             name: source(f"problems.{name}", source_digest, experiment.problem_file(name))
             for name in experiment.problems
@@ -59,7 +59,7 @@ def of_experiment(experiment: Experiment) -> dict[str, Any]:
             for section in ("optimizers", "schedules")
         },
         # A kind of measure is found by its place, so that no job imports its module by name.
-        "claims": {name: job_digest(type(claim.measure).__module__) for name, claim in experiment.claims.items()},
+        "claims": {name: module_digest(type(claim.measure).__module__) for name, claim in experiment.claims.items()},
     }
     try:
         environment = environment_fingerprint(experiment.directory)
@@ -73,6 +73,7 @@ def of_experiment(experiment: Experiment) -> dict[str, Any]:
             section: {name: [plain[section][name], code] for name, code in codes.items()}
             for section, codes in sources.items()
         },
+        "quantities": {name: quantity_digests(grid.record) for name, grid in experiment.problems.items()},
         **{key: [name for name, grid in experiment.problems.items() if getattr(grid, key)] for key in sorted(apart)},
         "software": software(),
         "environment": environment,

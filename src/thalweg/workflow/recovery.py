@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from thalweg.results import digests, layout
+from thalweg.results import digests, layout, store
 
 
 def recover(results: Path, sources: Iterable[Path]) -> list[str]:
@@ -19,12 +19,18 @@ def recover(results: Path, sources: Iterable[Path]) -> list[str]:
         sources: The files outside of it that Snakemake compares dates with.
 
     Returns:
-        A message for each damaged file.
+        A message for each damaged file, and one if the store holds runs of an older version.
 
     Raises:
         RuntimeError: The results cannot be written.
     """
     messages = set_aside_damaged(results)
+    folder = layout.store_folder(results.parent)
+    if store.has_older_runs(folder):
+        messages.append(
+            f"{folder} holds runs of an older version of Thalweg, which are not used: what the experiment needs is "
+            "trained again; `python -m thalweg.results.gc` lists them, and with --prune removes them"
+        )
     with suppress(OSError):
         clamp_future_mtimes(sources)
     return messages
