@@ -1,6 +1,6 @@
 # Tables, figures and pages: nothing here trains, or knows TensorFlow.
 
-from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES
+from thalweg.analysis import TABLE_FILES, TABLE_MODULES
 from thalweg.certificate.published import published_path
 from thalweg.reporting import FILES, PAGES, PROVENANCE, SUMMARY
 
@@ -31,7 +31,8 @@ FINGERPRINTS_OF_INCOMPLETE = [
     if CONFIGURATION.incomplete
 ]
 
-TABLES_MADE = [*TABLES, *(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)]
+# Tables are found by their place, so that no job imports them by name.
+TABLE_SOURCES = [module_digest(module) for module in TABLE_MODULES]
 
 FIGURES = {
     problem: files
@@ -45,10 +46,10 @@ rule tables:
         TRAINED,
         experiment=ancient(EXPERIMENT_FILE),
     output:
-        [layout.table_file(RESULTS, table, "parquet") for table in TABLES_MADE],
+        [layout.table_file(RESULTS, table, "parquet") for table in TABLE_FILES],
         [
             in_snakemake_report(layout.table_file(RESULTS, table, "csv"), "table")
-            for table in (*TABLES_MADE, "dictionary")
+            for table in (*TABLE_FILES, "dictionary")
         ],
         record=layout.record_file(RESULTS, "tables"),
     log:
@@ -58,6 +59,7 @@ rule tables:
     params:
         fingerprint=fingerprints.of_job(
             "thalweg.analysis.tables",
+            TABLE_SOURCES,
             FINGERPRINTS["problems"],
             FINGERPRINTS["quantities"],
             FINGERPRINTS["timing"],
@@ -165,7 +167,7 @@ rule report:
             for name in (
                 *(f"{page}.html" for page in PAGES),
                 *(f"problems/{problem}.html" for problem in EXPERIMENT.problems),
-                *(f"tables/{table}.csv" for table in (*TABLES_MADE, "dictionary")),
+                *(f"tables/{table}.csv" for table in (*TABLE_FILES, "dictionary")),
                 *FILES,
                 SUMMARY,
                 *PROVENANCE,

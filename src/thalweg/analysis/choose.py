@@ -10,8 +10,9 @@ import pandas as pd
 
 from thalweg.analysis import histories
 from thalweg.analysis.statistics import intervals
-from thalweg.experiment.schema import Experiment, load
-from thalweg.results.store import write_whole
+from thalweg.experiment.loading import load
+from thalweg.experiment.schema import Experiment
+from thalweg.results.files import write_atomically
 
 CELL = ["problem", "optimizer", "schedule", "batch_size"]
 TRIAL = ["learning_rate", "hyperparameters"]
@@ -21,15 +22,15 @@ def rates(tuning: pd.DataFrame) -> pd.DataFrame:
     """A row a cell and trial: n, diverged, out of time, median and quartiles of the final validation loss.
 
     `steps_to_target` is the median of the steps that runs took to a target at which they end, infinite for one that did
-    not come there. `tuning` holds the tuning runs as histories.counting_lost gives them.
+    not come there. `tuning` holds the tuning runs as histories.impute_failed gives them.
     """
-    lost = {column: tuning["outcome"] == outcome for column, outcome in histories.LOST.items()}
+    lost = {column: tuning["outcome"] == outcome for column, outcome in histories.FAILURES.items()}
     groups = tuning.assign(n=1, **lost).groupby([*CELL, *TRIAL], sort=False)
-    made, group = groups[["n", *lost]].sum().reset_index(), groups.ngroup().to_numpy()
+    summary, group = groups[["n", *lost]].sum().reset_index(), groups.ngroup().to_numpy()
     losses = tuning["final_validation_loss"].to_numpy(float)
     for name, share in (("median", 0.5), ("lower", 0.25), ("upper", 0.75)):
-        made[name] = intervals.quantile_by_group(losses, group, share)
-    return made.assign(steps_to_target=intervals.quantile_by_group(steps_to_target(tuning).to_numpy(), group, 0.5))
+        summary[name] = intervals.quantile_by_group(losses, group, share)
+    return summary.assign(steps_to_target=intervals.quantile_by_group(steps_to_target(tuning).to_numpy(), group, 0.5))
 
 
 def steps_to_target(runs: pd.DataFrame) -> pd.Series:
@@ -40,8 +41,8 @@ def steps_to_target(runs: pd.DataFrame) -> pd.Series:
 def choose(experiment: Experiment, by_rate: pd.DataFrame) -> pd.DataFrame:
     """A row a cell, in grid order: the trial with the lowest median final validation loss, ties to the smaller rate.
 
-    Medians below histories.RESOLUTION tie; `validation_loss` is the median as measured. Runs that end at a target all
-    have the loss that they were to have: there the fewest steps to it come first.
+    Medians below histories.LOSS_RESOLUTION tie; `validation_loss` is the median as measured. Runs that end at a target
+    all have the loss that they were to have: there the fewest steps to it come first.
     """
     ranked = by_rate.assign(resolved=histories.resolved(by_rate["median"]))
     chosen = (
@@ -68,8 +69,8 @@ def best(chosen: pd.DataFrame, by_rate: pd.DataFrame, keys: list[str]) -> pd.Dat
 def by_preference(losses: pd.Series, steps_to_target: pd.Series, batch_sizes: pd.Series) -> pd.DataFrame:
     """What tuning prefers cells by, `examples_to_target` and `loss`, the best first and equals as they stood.
 
-    The lowest median final validation loss is best, those below histories.RESOLUTION being equal; where runs end at a
-    target, before that the fewest examples to it.
+    The lowest median final validation loss is best, those below histories.LOSS_RESOLUTION being equal. Where runs end
+    at a target, the fewest examples to it come before that.
     """
     both = {"examples_to_target": steps_to_target * batch_sizes, "loss": histories.resolved(losses)}
     return pd.DataFrame(both).sort_values(list(both), kind="stable")
@@ -109,8 +110,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     runs = histories.with_outcomes(pd.read_parquet(arguments.runs), pd.read_parquet(arguments.histories))
-    chosen = choose(load(arguments.experiment), rates(histories.counting_lost(runs)))
-    write_whole(arguments.output, (json.dumps(as_json(chosen), indent=1, allow_nan=False) + "\n").encode())
+    chosen = choose(load(arguments.experiment), rates(histories.impute_failed(runs)))
+    write_atomically(arguments.output, (json.dumps(as_json(chosen), indent=1, allow_nan=False) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -9,19 +9,20 @@ import numpy as np
 import pandas as pd
 
 from thalweg.experiment.schema import Experiment
-from thalweg.results.store import read_shards, shard_folder
+from thalweg.results.layout import runs_folder, shard_file, shard_folder
+from thalweg.results.shards import read_shards
 
 SPLITS = ("train", "validation", "test")
 STAGES = ("tuning", "evaluation")
 """The folders of runs. Reproductions are trained with the evaluation runs and lie in their files."""
 
-RESOLUTION = float(np.finfo(np.float32).eps) ** 2
+LOSS_RESOLUTION = float(np.finfo(np.float32).eps) ** 2
 """Losses nearer to zero than this count as it: a squared error in single precision tells no smaller ones apart."""
 
 FINISHED = ("finished", "reached target")
 """The outcomes of runs that have final metrics."""
 
-LOST = {"diverged": "diverged", "out_of_time": "out of time"}
+FAILURES = {"diverged": "diverged", "out_of_time": "out of time"}
 """The other outcomes, which count as the worst, each with the column of the tables that counts them."""
 
 HIGHER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "score", "iou", "cosine_similarity")
@@ -45,13 +46,13 @@ class Metric(NamedTuple):
 
 
 def resolved(losses: pd.Series) -> pd.Series:
-    """Losses as they are compared and ranked: none nearer to zero than the RESOLUTION."""
-    return losses.mask(unresolved(losses), RESOLUTION)
+    """Losses as they are compared and ranked: none nearer to zero than the LOSS_RESOLUTION."""
+    return losses.mask(unresolved(losses), LOSS_RESOLUTION)
 
 
 def unresolved(losses: pd.Series) -> pd.Series:
-    """Which of some losses are nearer to zero than the RESOLUTION."""
-    found: pd.Series = losses.abs() < RESOLUTION
+    """Which of some losses are nearer to zero than the LOSS_RESOLUTION."""
+    found: pd.Series = losses.abs() < LOSS_RESOLUTION
     return found
 
 
@@ -72,9 +73,9 @@ def read(experiment: Experiment, results: Path, name: str) -> pd.DataFrame:
         for problem in experiment.problems
         for optimizer in experiment.optimizers
     ]
-    there = [folder for folder in folders if (folder / f"{name}.parquet").is_file()]
+    there = [folder for folder in folders if shard_file(folder, name).is_file()]
     if not there:
-        raise FileNotFoundError(f"no {name}.parquet in {results / 'runs'}: nothing of this experiment was trained")
+        raise FileNotFoundError(f"no {name}.parquet in {runs_folder(results)}: nothing of this experiment was trained")
     frame: pd.DataFrame = read_shards(there, name, categories=["run"]).to_pandas()
     return frame
 
@@ -167,12 +168,12 @@ def bits(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.Series:
     return pd.Series([digest.hexdigest()[:8] for digest in digests], index=runs.index, dtype="str")
 
 
-def lost(runs: pd.DataFrame) -> dict[str, int]:
-    """How many of some runs have no final metrics, by the columns of LOST."""
-    return {column: int((runs["outcome"] == outcome).sum()) for column, outcome in LOST.items()}
+def count_failed(runs: pd.DataFrame) -> dict[str, int]:
+    """How many of some runs have no final metrics, by the columns of FAILURES."""
+    return {column: int((runs["outcome"] == outcome).sum()) for column, outcome in FAILURES.items()}
 
 
-def counting_lost(runs: pd.DataFrame) -> pd.DataFrame:
+def impute_failed(runs: pd.DataFrame) -> pd.DataFrame:
     """`runs` (with outcomes) where every metric that a run lacks because it did not finish is the worst there is.
 
     Null stays only what no run of the problem measures, such as the accuracy of a regression.

@@ -7,6 +7,7 @@ import pytest
 
 from thalweg.analysis import TABLES
 from thalweg.analysis.choose import CELL, choose, rates
+from thalweg.analysis.statistics import best_of_k
 from thalweg.analysis.tables import budgets
 
 LOSSES = np.array([[3.0, 1.0, 4.0, 1.5, 9.0, 2.6]])
@@ -37,7 +38,7 @@ def tuned(schedule, pairs):
 
 @pytest.mark.parametrize("k", range(1, 7))
 def test_best_of_k_is_the_average_over_all_sets_of_k(k):
-    found = budgets.best_of(LOSSES)
+    found = best_of_k.best_of(LOSSES)
     outcomes = sorted(LOSSES[0][min(of_set)] for of_set in combinations(range(6), k))
     assert found["expected"][0, k - 1] == pytest.approx(mean(outcomes))
     for name, share in (("lower", 0.25), ("median", 0.5), ("upper", 0.75)):
@@ -45,14 +46,14 @@ def test_best_of_k_is_the_average_over_all_sets_of_k(k):
 
 
 def test_the_chances_of_every_budget_are_those_of_the_binomials_and_sum_to_one():
-    assert budgets.chances(4).tolist() == pytest.approx(
+    assert best_of_k.chances(4).tolist() == pytest.approx(
         np.array([[1, 1, 1, 1], [2, 4 / 3, 2 / 3, 0], [3, 1, 0, 0], [4, 0, 0, 0]]) / 4
     )
-    assert budgets.chances(2000).sum(axis=1) == pytest.approx(np.ones(2000))
+    assert best_of_k.chances(2000).sum(axis=1) == pytest.approx(np.ones(2000))
 
 
 def test_a_trial_that_diverged_makes_the_expectation_infinite_only_where_it_can_be_chosen():
-    found = budgets.best_of(np.array([[1.0, 2.0, np.inf], [np.inf, 1.0, 2.0]]))
+    found = best_of_k.best_of(np.array([[1.0, 2.0, np.inf], [np.inf, 1.0, 2.0]]))
     assert found["expected"].tolist() == [[np.inf, 5 / 4 + 1 / 12, 1], [np.inf] * 3]
     assert found["lost"] == pytest.approx(np.array([[1 / 3, 0, 0], [1 / 3, 2 / 3, 1]]))
     assert found["median"].tolist() == [[2, 1, 1], [2, np.inf, np.inf]]

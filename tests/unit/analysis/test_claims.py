@@ -507,8 +507,8 @@ def test_without_claims_the_table_is_empty(small):
 def test_the_report_tells_every_verdict_and_why(claimed, built, verdicts):
     experiment, _ = claimed
     asked = {
-        "claims": pages.claims_of(experiment, built["claims"]),
-        "factors": pages._factors(experiment, built["factors"]),
+        "claims": pages.claim_verdicts(experiment, built["claims"]),
+        "factors": pages._claimed_factors(experiment, built["factors"]),
     }
     page = templates.render("claims.html", experiment=experiment, figures={}, **asked)
     assert "Adam &lt;i&gt;is&lt;/i&gt; better" in page

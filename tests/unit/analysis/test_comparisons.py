@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from thalweg.analysis import TABLES, choose
-from thalweg.analysis.statistics import intervals
+from thalweg.analysis import TABLES, choose, comparing
+from thalweg.analysis.statistics import intervals, paired
 from thalweg.analysis.tables import comparisons, improvements, ranks
 
 TIE = 0.0
@@ -55,10 +55,10 @@ def of_signs(higher, lower, ties=0):
 def test_ratios_are_paired_and_defined_for_infinite_losses_and_tiny_ones_but_not_for_negative_ones(
     experiment, losses, reference, ratios, signs
 ):
-    found = comparisons.by_seed(experiment, runs({"sgd": losses, "adam": reference}))
-    both = comparisons.paired(found["linear", "sgd", "constant", 6], found["linear", "adam", "constant", 6][::-1])
-    assert comparisons.ratios(both) is None if ratios is None else list(comparisons.ratios(both)) == ratios
-    assert list(comparisons.signs(both)) == signs
+    found = comparing.by_seed(experiment, runs({"sgd": losses, "adam": reference}))
+    both = comparing.paired(found["linear", "sgd", "constant", 6], found["linear", "adam", "constant", 6][::-1])
+    assert paired.ratios(both) is None if ratios is None else list(paired.ratios(both)) == ratios
+    assert list(paired.signs(both)) == signs
 
 
 def test_the_lower_of_negative_losses_is_the_better_one(experiment, built):
@@ -101,7 +101,7 @@ def test_the_best_cells_are_those_that_choosing_prefers(which, request):
     tables = request.getfixturevalue(which)[1] / "tables"
     cells, rates = pd.read_parquet(tables / "cells.parquet"), pd.read_parquet(tables / "rates.parquet")
     for keys in (["problem"], ["problem", "optimizer"], ["problem", "schedule"], ["problem", "batch_size"]):
-        ours = comparisons.best_cells(cells, keys)[[*choose.CELL, *choose.TRIAL]].sort_index()
+        ours = comparing.best_cells(cells, keys)[[*choose.CELL, *choose.TRIAL]].sort_index()
         pd.testing.assert_frame_equal(
             ours.reset_index(drop=True), choose.best(cells[[*choose.CELL, *choose.TRIAL]], rates, keys)
         )
@@ -112,13 +112,13 @@ def test_the_sign_tests_p_is_the_share_of_all_signs_that_are_as_uneven(size):
     uneven = [abs(sum(signs)) for signs in product([-1, 1], repeat=size)]
     for higher in range(size + 1):
         expected = np.mean([one >= abs(2 * higher - size) for one in uneven])
-        assert comparisons.sign_test(of_signs(higher, size - higher)) == pytest.approx(expected)
+        assert paired.sign_test(of_signs(higher, size - higher)) == pytest.approx(expected)
 
 
 def test_ties_count_for_nothing_and_nothing_else_says_nothing():
-    assert comparisons.sign_test(of_signs(8, 1, 3)) == comparisons.sign_test(of_signs(8, 1))
-    assert comparisons.sign_test(of_signs(0, 0, 10)) == comparisons.sign_test(np.empty(0)) == 1
-    assert comparisons.sign_test(np.ones(6)) == comparisons.sign_test(-np.ones(6)) == 2 * 0.5**6
+    assert paired.sign_test(of_signs(8, 1, 3)) == paired.sign_test(of_signs(8, 1))
+    assert paired.sign_test(of_signs(0, 0, 10)) == paired.sign_test(np.empty(0)) == 1
+    assert paired.sign_test(np.ones(6)) == paired.sign_test(-np.ones(6)) == 2 * 0.5**6
 
 
 @pytest.mark.parametrize("size", [6, 9, 10, 15, 20])
@@ -126,15 +126,15 @@ def test_the_sign_test_is_the_medians_interval_inverted(size):
     for higher in range(size + 1):
         signs = of_signs(higher, size - higher)
         lower, upper = intervals.median_interval(2.0**signs)
-        assert (comparisons.sign_test(signs) <= 0.05) == (not lower <= 1 <= upper)
+        assert (paired.sign_test(signs) <= 0.05) == (not lower <= 1 <= upper)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 5, 15])
 def test_holms_adjustment_is_that_of_statsmodels(size):
     for seed in range(20 if size else 0):
         p = np.round(np.random.default_rng(seed).uniform(size=size) ** 3, 2)
-        assert comparisons.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    assert len(comparisons.holm(np.ones(size))) == size
+        assert paired.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert len(paired.holm(np.ones(size))) == size
 
 
 @pytest.mark.parametrize(
@@ -148,13 +148,13 @@ def test_holms_adjustment_is_that_of_statsmodels(size):
     ],
 )
 def test_verdicts_follow_from_the_adjusted_p(ratios, adjusted_p, enough, verdict):
-    assert comparisons.verdict(ratios, adjusted_p, enough) == verdict
+    assert paired.verdict(ratios, adjusted_p, enough) == verdict
 
 
 @pytest.mark.parametrize(("comparable", "seeds"), [(1, 6), (2, 7), (3, 7), (6, 8), (12, 9), (25, 10), (51, 11)])
 def test_a_family_can_be_decided_from_as_many_seeds_as_are_said_and_no_fewer(comparable, seeds):
     def verdicts(size, number):
-        found = comparisons.decided({name: of_signs(size, 0) for name in range(number)})
+        found = paired.decide({name: of_signs(size, 0) for name in range(number)})
         return {one["verdict"] for one in found.values()}
 
     assert verdicts(seeds, comparable) == {"higher"}
@@ -162,9 +162,9 @@ def test_a_family_can_be_decided_from_as_many_seeds_as_are_said_and_no_fewer(com
 
 
 def test_a_comparison_with_fewer_seeds_is_decided_where_the_others_could_be_before_it():
-    found = comparisons.decided({"many": of_signs(10, 0), "few": of_signs(0, 6), "none": np.empty(0)})
+    found = paired.decide({"many": of_signs(10, 0), "few": of_signs(0, 6), "none": np.empty(0)})
     assert [one["verdict"] for one in found.values()] == ["higher", "too few seeds", "too few seeds"]
-    found = comparisons.decided({"many": of_signs(10, 0), "few": of_signs(0, 6)})
+    found = paired.decide({"many": of_signs(10, 0), "few": of_signs(0, 6)})
     assert [one["verdict"] for one in found.values()] == ["higher", "lower"]
     assert found["few"]["adjusted_p"] == pytest.approx(stats.binomtest(0, 6).pvalue)
 
@@ -174,7 +174,7 @@ def test_of_families_of_true_nulls_at_most_5_percent_have_a_verdict():
     losses = np.random.default_rng(3).lognormal(size=(2_000, 6, 10))
     wrong = 0
     for reference, *levels in losses:
-        found = comparisons.decided({place: np.sign(level - reference) for place, level in enumerate(levels)})
+        found = paired.decide({place: np.sign(level - reference) for place, level in enumerate(levels)})
         wrong += any(one["verdict"] != "not distinguishable" for one in found.values())
     assert 0 < wrong <= 0.05 * len(losses)
 

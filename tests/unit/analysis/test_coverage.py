@@ -106,7 +106,7 @@ def stratified_coverage(distribution, size):
     draws = [
         law.rvs((2_000, size), random_state=np.random.default_rng([size, place])) for place, law in enumerate(laws)
     ]
-    found = np.array([intervals.stratified(strata) for strata in zip(*draws, strict=True)])
+    found = np.array([intervals.stratified_interval(strata) for strata in zip(*draws, strict=True)])
     truth = of_mixture(laws)
     return float(np.mean((found[:, 0] <= truth) & (truth <= found[:, 1])))
 

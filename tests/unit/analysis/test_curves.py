@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thalweg.analysis.tables import curves, targets
+from thalweg.analysis import targets
+from thalweg.analysis.tables import curves, diagnostics
 from thalweg.experiment.loading import load
 
 CELL = {"problem": "p", "optimizer": "o", "schedule": "s", "batch_size": 4}
@@ -42,7 +43,7 @@ def test_a_run_keeps_its_place_in_a_curve_after_its_target_and_loses_it_when_tim
 def test_diagnostics_begin_where_they_were_recorded_and_lost_runs_count_as_infinite(runs, of_this):
     points = {"a": {1: 4.0, 2: 3.0, 3: 2.0}, "b": {1: 1.0}, "c": {1: 4.0, 2: 3.5}, "d": {1: 9.0}}
     norms = recorded("gradient_norm", {run: {0: np.nan, **values} for run, values in points.items()})
-    found = curves.diagnostics(runs, norms, of_this, {"p": 4})
+    found = diagnostics.table(runs, norms, of_this, {"p": 4})
     assert found["quantity"].unique().tolist() == ["gradient_norm"]
     assert found["step"].tolist() == [1, 2, 3]
     assert found["median"].tolist() == [4.0, 3.25, np.inf]
@@ -54,7 +55,7 @@ def test_what_finished_runs_did_not_record_has_no_row(runs, of_this):
     """The variance of a batch's gradient is unknown where an epoch is one batch."""
     whole = runs.assign(batch_size=8, run=runs["run"] + "8")
     variance = {run: {0: 8.0, 3: 4.0} for run in OUTCOMES} | {run: {0: np.nan, 3: np.nan} for run in whole["run"]}
-    found = curves.diagnostics(pd.concat([runs, whole]), recorded("gradient_variance", variance), of_this, {"p": 8})
+    found = diagnostics.table(pd.concat([runs, whole]), recorded("gradient_variance", variance), of_this, {"p": 8})
     assert set(found["batch_size"]) == {4}
     assert found["median"].tolist() == [8 / 4, 4 / 4]
 
@@ -64,8 +65,8 @@ def test_runs_may_be_categories(runs, of_this):
     runs = runs.assign(batch_size=[1, 2, 4, 8])
     variance = recorded("gradient_variance", {run: {0: 8.0, 3: 4.0} for run in OUTCOMES})
     alike = pd.CategoricalDtype(list(OUTCOMES)[::-1])
-    found = curves.diagnostics(runs.astype({"run": alike}), variance.astype({"run": alike}), of_this, {"p": 8})
-    pd.testing.assert_frame_equal(found, curves.diagnostics(runs, variance, of_this, {"p": 8}))
+    found = diagnostics.table(runs.astype({"run": alike}), variance.astype({"run": alike}), of_this, {"p": 8})
+    pd.testing.assert_frame_equal(found, diagnostics.table(runs, variance, of_this, {"p": 8}))
     assert found["median"].tolist() == [8 / 1, 4 / 1, 8 / 2, 4 / 2, 8 / 4, 4 / 4, 8 / 8, 4 / 8]
 
 

@@ -9,7 +9,8 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from thalweg.analysis import histories
+from thalweg.analysis import designs, histories
+from thalweg.analysis.statistics import variance
 from thalweg.analysis.tables import factors
 
 GROUPS = np.repeat([0, 1, 2], [2, 3, 4])
@@ -35,8 +36,10 @@ def test_sums_of_squares_and_degrees_of_freedom_are_those_of_statsmodels():
 
     formula = "rank ~ (C(optimizer) + learning_rate(trial)) * C(schedule) * C(batch_size)"
     theirs = anova_lm(ols(formula, data.assign(rank=ranks.ravel())).fit(), typ=1)
-    terms = {frozenset(re.findall("|".join(factors.FACTORS), name) or ["seed"]): row for name, row in theirs.iterrows()}
-    squares, freedom = factors.sums_of_squares(ranks, GROUPS), factors.degrees_of_freedom(ranks, GROUPS)
+    terms = {
+        frozenset(re.findall("|".join(variance.FACTORS), name) or ["seed"]): row for name, row in theirs.iterrows()
+    }
+    squares, freedom = variance.sums_of_squares(ranks, GROUPS), variance.degrees_of_freedom(ranks, GROUPS)
     assert {frozenset(term.split(":")) for term in squares} == terms.keys()
     for term, square in squares.items():
         assert square == pytest.approx(terms[frozenset(term.split(":"))]["sum_sq"], rel=1e-9), term
@@ -46,36 +49,36 @@ def test_sums_of_squares_and_degrees_of_freedom_are_those_of_statsmodels():
 
 def test_degrees_of_freedom_add_up():
     ranks = design()
-    found = factors.degrees_of_freedom(ranks, GROUPS)
+    found = variance.degrees_of_freedom(ranks, GROUPS)
     assert found["optimizer"] == 2
     assert found["learning_rate"] == 6
     assert found["learning_rate:schedule:batch_size"] == 6 * 3 * 2
     assert sum(found.values()) == ranks.size - 1
-    assert "schedule" not in factors.degrees_of_freedom(ranks[:, :1], GROUPS)
+    assert "schedule" not in variance.degrees_of_freedom(ranks[:, :1], GROUPS)
 
 
 def test_a_total_is_the_share_with_every_interaction():
-    main, total = (factors.shares(design(), GROUPS, one) for one in (False, True))
+    main, total = (variance.shares(design(), GROUPS, one) for one in (False, True))
     assert sum(main.values()) == pytest.approx(1)
     own = sum(share for term, share in main.items() if "schedule" in term.split(":"))
     assert total["schedule"] == pytest.approx(own)
 
 
 def test_where_nothing_varies_nothing_is_due_to_anything():
-    assert set(factors.shares(np.ones((9, 4, 3, 3)), GROUPS, False).values()) == {0}
+    assert set(variance.shares(np.ones((9, 4, 3, 3)), GROUPS, False).values()) == {0}
 
 
 @pytest.mark.parametrize("seeds", [3, 10])
 def test_intervals_hold_the_true_share(seeds):
     many = 400
     truth = pd.DataFrame(
-        factors.shares(design(seeds, seed=k), GROUPS, False) for k in range(2_000, 2_000 + many)
+        variance.shares(design(seeds, seed=k), GROUPS, False) for k in range(2_000, 2_000 + many)
     ).mean()
     hits = pd.DataFrame(
         {
             term: lower <= truth[term] <= upper
-            for term, found in factors.estimates([(design(seeds, seed=k), GROUPS)], False).items()
-            for lower, upper in [factors.jackknife_interval(found)]
+            for term, found in variance.estimates([(design(seeds, seed=k), GROUPS)], False).items()
+            for lower, upper in [variance.jackknife_interval(found)]
         }
         for k in range(many)
     )
@@ -84,9 +87,9 @@ def test_intervals_hold_the_true_share(seeds):
 
 def test_two_seeds_have_no_interval():
     for seeds in (1, 2):
-        found = factors.estimates([(design(seeds), GROUPS)], False)["schedule"]
+        found = variance.estimates([(design(seeds), GROUPS)], False)["schedule"]
         assert len(found) == (1 if seeds == 1 else 3)
-        assert np.isnan(factors.jackknife_interval(found)).all()
+        assert np.isnan(variance.jackknife_interval(found)).all()
 
 
 def runs():
@@ -102,7 +105,7 @@ def runs():
 
 def test_a_design_is_ranks_by_trial_schedule_batch_size_and_seed():
     tuning = runs()
-    ranks, groups = factors.design_of(tuning.sample(frac=1, random_state=0))
+    ranks, groups = designs.design_of(tuning.sample(frac=1, random_state=0))
     assert ranks.shape == (3, 2, 2, 3)
     assert list(groups) == [0, 0, 1]
     # The lowest losses are at rate 0.1, constant, batch size 1, the same for three seeds.
@@ -112,7 +115,7 @@ def test_a_design_is_ranks_by_trial_schedule_batch_size_and_seed():
 def test_diverged_runs_share_the_worst_rank():
     tuning = runs()
     tuning.loc[:1, "final_validation_loss"] = np.inf
-    ranks, _ = factors.design_of(tuning)
+    ranks, _ = designs.design_of(tuning)
     assert np.sort(ranks.ravel())[-2:].tolist() == [35.5, 35.5]
 
 
@@ -120,26 +123,26 @@ def test_runs_that_end_at_a_target_are_ranked_by_the_examples_to_it_and_the_othe
     """By hand: batch size 1 is there after 60 examples, 6 after 360, whatever the losses; the dearest rate never is."""
     tuning = runs()
     tuning["outcome"] = np.where(tuning["optimizer"] == "a", "reached target", "finished")
-    ranks, _ = factors.design_of(tuning)
+    ranks, _ = designs.design_of(tuning)
     assert set(ranks[:2, :, 0].ravel()) == {2.0, 5.0, 8.0, 11.0}
     assert set(ranks[:2, :, 1].ravel()) == {14.0, 17.0, 20.0, 23.0}
     assert ranks[2, :, :, 0].tolist() == [[26.0, 29.0], [32.0, 35.0]]
 
 
 def test_an_incomplete_design_has_no_shares():
-    assert factors.design_of(runs().iloc[1:]) is None
-    assert factors.design_of(runs().iloc[:0]) is None
+    assert designs.design_of(runs().iloc[1:]) is None
+    assert designs.design_of(runs().iloc[:0]) is None
 
 
 @pytest.mark.parametrize(("column", "one"), [("optimizer", "adam"), ("schedule", "cosine"), ("seed", 2)])
 def test_a_design_without_a_whole_level_is_not_the_one_that_is_declared(small, experiment, column, one):
     runs = pd.read_parquet(small[1] / "tables" / "runs.parquet")
-    tuning = histories.counting_lost(runs[runs["stage"] == "tuning"])
+    tuning = histories.impute_failed(runs[runs["stage"] == "tuning"])
     assert set(factors.table(experiment, tuning)["problem"]) == {"linear", "digits_cnn"}
     less = tuning[(tuning["problem"] != "linear") | (tuning[column] != one)]
     assert len(less) < len(tuning)
-    assert factors.design_of(less[less["problem"] == "linear"]) is not None, "complete by itself"
-    assert factors.complete_design(experiment, "linear", less) is None
+    assert designs.design_of(less[less["problem"] == "linear"]) is not None, "complete by itself"
+    assert designs.complete_design(experiment, "linear", less) is None
     assert set(factors.table(experiment, less)["problem"]) == {"digits_cnn"}
 
 

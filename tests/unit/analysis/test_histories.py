@@ -30,7 +30,7 @@ def test_a_run_of_two_stages_keeps_a_row_in_each():
 def test_a_diverged_run_has_no_final_value_and_counts_as_the_worst():
     outcomes = histories.with_outcomes(RUNS, HISTORIES)
     assert outcomes.loc[1, ["final_test_loss", "best_step", "best_test_loss"]].isna().all()
-    counted = histories.counting_lost(outcomes).loc[1]
+    counted = histories.impute_failed(outcomes).loc[1]
     assert (counted["final_test_loss"], counted["final_test_accuracy"]) == (np.inf, -np.inf)
     assert (counted["best_test_loss"], counted["best_test_accuracy"]) == (np.inf, -np.inf)
     assert np.isnan(counted["final_probe_0"])
@@ -46,7 +46,7 @@ def test_a_finished_run_without_a_history_is_left_out_and_a_diverged_one_is_not(
     assert list(histories.with_outcomes(runs, HISTORIES)["run"]) == ["a", "b", "a"]
     outcomes = histories.with_outcomes(runs, HISTORIES[HISTORIES["run"] == "b"])
     assert outcomes.to_dict("list")["run"] == ["b"]
-    assert histories.lost(outcomes) == {"diverged": 1, "out_of_time": 0}
+    assert histories.count_failed(outcomes) == {"diverged": 1, "out_of_time": 0}
     reached = RUNS.assign(outcome="reached target")
     assert list(histories.with_outcomes(reached, HISTORIES[HISTORIES["run"] == "a"])["run"]) == ["a", "a"]
 
@@ -54,13 +54,13 @@ def test_a_finished_run_without_a_history_is_left_out_and_a_diverged_one_is_not(
 def test_a_run_out_of_time_has_no_final_value_counts_as_the_worst_and_is_counted_apart():
     outcomes = histories.with_outcomes(RUNS.replace("diverged", "out of time"), HISTORIES)
     assert outcomes.loc[1, ["final_test_loss", "best_step", "best_test_loss"]].isna().all()
-    assert histories.counting_lost(outcomes).loc[1, "final_test_loss"] == np.inf
-    assert histories.lost(outcomes) == {"diverged": 0, "out_of_time": 1}
+    assert histories.impute_failed(outcomes).loc[1, "final_test_loss"] == np.inf
+    assert histories.count_failed(outcomes) == {"diverged": 0, "out_of_time": 1}
 
 
 def test_a_metric_that_a_problem_does_not_have_stays_null():
     other = pd.DataFrame({"run": ["c"], "problem": "q", "outcome": "diverged"})
-    counted = histories.counting_lost(histories.with_outcomes(pd.concat([RUNS, other]), HISTORIES))
+    counted = histories.impute_failed(histories.with_outcomes(pd.concat([RUNS, other]), HISTORIES))
     assert np.isnan(counted.iloc[-1]["final_test_accuracy"])
     assert counted.iloc[-1]["final_test_loss"] == np.inf
 

@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from thalweg.analysis import TABLES
+from thalweg.analysis.statistics import paired
 from thalweg.analysis.tables import improvements
 
 
@@ -18,23 +19,23 @@ def built(small):
 
 
 def outcomes(size):
-    """Every way for `size` seeds to be lower, tied and higher, and what improvements.improvement makes of each."""
+    """Every way for `size` seeds to be lower, tied and higher, and what paired.improvement makes of each."""
     ways = [(lower, ties, size - lower - ties) for lower in range(size + 1) for ties in range(size + 1 - lower)]
     signs = [np.repeat([-1.0, 0.0, 1.0], way) for way in ways]
-    return np.array(ways), np.array([improvements.improvement([one]) for one in signs])
+    return np.array(ways), np.array([paired.improvement([one]) for one in signs])
 
 
 def test_the_probability_is_the_mean_over_problems_and_a_tie_counts_half():
     signs = [np.array([-1.0, -1.0, 0.0, 1.0]), np.array([-1.0, -1.0])]
-    assert improvements.improvement(signs)[0] == ((2 + 0.5) / 4 + 1) / 2
-    assert np.isnan(improvements.improvement([])).all()
+    assert paired.improvement(signs)[0] == ((2 + 0.5) / 4 + 1) / 2
+    assert np.isnan(paired.improvement([])).all()
 
 
 def test_without_ties_the_interval_is_scipys_exact_one():
     for lower in range(11):
         signs = np.repeat([-1.0, 1.0], [lower, 10 - lower])
         theirs = stats.binomtest(lower, 10).proportion_ci(0.95, method="exact")
-        assert improvements.improvement([signs]) == pytest.approx((lower / 10, theirs.low, theirs.high))
+        assert paired.improvement([signs]) == pytest.approx((lower / 10, theirs.low, theirs.high))
 
 
 @pytest.mark.parametrize("size", [1, 3, 6, 10])
@@ -52,7 +53,7 @@ def test_with_any_share_of_ties_the_interval_holds_the_truth_with_95_percent(siz
 def test_with_problems_that_differ_the_interval_over_them_holds_the_truth_with_95_percent():
     size = 6
     signs = [np.repeat([-1.0, 1.0], [k, 3 * size - k]) for k in range(3 * size + 1)]
-    ends = np.array([improvements.improvement([one]) for one in signs])
+    ends = np.array([paired.improvement([one]) for one in signs])
     for chances in product(np.linspace(0, 1, 11), repeat=3):
         total = np.ones(1)
         for chance in chances:
@@ -64,7 +65,7 @@ def test_with_problems_that_differ_the_interval_over_them_holds_the_truth_with_9
 
 def test_problems_with_unequally_many_seeds_count_as_the_smallest():
     few, many = np.array([-1.0] * 6), np.array([1.0] * 10)
-    assert improvements.improvement([few, many]) == improvements.improvement([few, many[:6]])
+    assert paired.improvement([few, many]) == paired.improvement([few, many[:6]])
 
 
 def test_every_pair_stands_once_in_grid_order_for_each_problem_and_for_all_together(experiment, built):

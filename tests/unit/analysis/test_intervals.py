@@ -41,7 +41,7 @@ def test_equal_resamples_are_averaged_once_and_each_counts(size):
     values = np.random.default_rng(size).lognormal(size=size)
     every = np.sort(values)[intervals._draws(size)].mean(axis=1)
     assert len(every) == intervals.RESAMPLES > len(intervals._distinct_draws(size)[0])
-    assert intervals.interquartile_mean_interval(values) == intervals.ends(every, size / (size - 1))
+    assert intervals.interquartile_mean_interval(values) == intervals.bootstrap_ends(every, size / (size - 1))
 
 
 def test_two_diverged_runs_of_ten_are_cut_and_a_third_makes_the_mean_infinite():
@@ -87,7 +87,7 @@ def test_the_fewest_seeds_are_those_whose_extremes_hold_the_median_with_95_perce
     def coverage(n):
         return 1 - 2 * 0.5**n
 
-    assert coverage(intervals.FEWEST - 1) < 0.95 <= coverage(intervals.FEWEST)
+    assert coverage(intervals.MIN_VALUES - 1) < 0.95 <= coverage(intervals.MIN_VALUES)
 
 
 @pytest.mark.parametrize("interval", [intervals.median_interval, intervals.interquartile_mean_interval])
@@ -111,31 +111,31 @@ def test_the_exact_interval_is_scipys():
     for n in (1, 6, 10, 200):
         for k in range(n + 1):
             theirs = stats.binomtest(k, n).proportion_ci(0.95, method="exact")
-            assert intervals.exact(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-    assert np.isnan(intervals.exact(0, 0)).all()
+            assert intervals.clopper_pearson(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert np.isnan(intervals.clopper_pearson(0, 0)).all()
 
 
 def test_one_stratum_has_the_interval_of_its_values():
-    alone, plain = intervals.stratified([SAMPLE]), intervals.interquartile_mean_interval(SAMPLE)
+    alone, plain = intervals.stratified_interval([SAMPLE]), intervals.interquartile_mean_interval(SAMPLE)
     assert alone == pytest.approx(plain, abs=0.2)
-    assert alone == intervals.stratified([SAMPLE[::-1]])
+    assert alone == intervals.stratified_interval([SAMPLE[::-1]])
 
 
 def test_seeds_are_resampled_within_each_stratum():
     # Far apart, strata of one value each leave nothing to chance; resampled together they would.
-    assert intervals.stratified([np.zeros(6), np.ones(6), np.full(6, 2.0)]) == (1, 1)
+    assert intervals.stratified_interval([np.zeros(6), np.ones(6), np.full(6, 2.0)]) == (1, 1)
     # Of an eighth, and of the other, all are cut; what is left are resamples of the one in the middle.
     strata = [np.full(6, -1e9), SAMPLE, SAMPLE[:8], np.full(6, np.inf)]
-    lower, upper = intervals.stratified(strata)
+    lower, upper = intervals.stratified_interval(strata)
     assert SAMPLE.min() < lower < upper < SAMPLE.max()
 
 
 def test_a_stratum_with_too_few_seeds_leaves_no_interval():
-    assert np.isnan(intervals.stratified([SAMPLE, SAMPLE[:5]])).all()
-    assert np.isnan(intervals.stratified([])).all()
+    assert np.isnan(intervals.stratified_interval([SAMPLE, SAMPLE[:5]])).all()
+    assert np.isnan(intervals.stratified_interval([])).all()
 
 
 def test_strata_in_which_runs_diverge_reach_infinity():
-    lower, upper = intervals.stratified([SAMPLE, np.array([*SAMPLE[:5], *[np.inf] * 5])])
+    lower, upper = intervals.stratified_interval([SAMPLE, np.array([*SAMPLE[:5], *[np.inf] * 5])])
     assert np.isfinite(lower)
     assert upper == np.inf

@@ -7,7 +7,7 @@ from scipy import stats
 
 from thalweg.analysis import TABLES
 from thalweg.analysis.choose import CELL, TRIAL, best
-from thalweg.analysis.statistics import intervals
+from thalweg.analysis.statistics import intervals, performance_profiles
 from thalweg.analysis.tables import profiles
 
 
@@ -41,27 +41,29 @@ def test_the_score_is_the_integral_of_the_profile_by_its_definition(seed):
     rng = np.random.default_rng(seed)
     times = np.where(rng.random((4, 7)) < 0.2, np.inf, rng.lognormal(3, 0.8, (4, 7)))
     times[:, 0] = np.inf
-    assert profiles.score(times) == pytest.approx(by_definition(times), abs=1e-4)
+    assert performance_profiles.score(times) == pytest.approx(by_definition(times), abs=1e-4)
 
 
 def test_scores_of_closed_form():
     always, twice, late, half = [10.0] * 4, [20.0] * 4, [40.0] * 4, [10.0, 10.0, np.inf, np.inf]
-    assert profiles.score(np.array([always, twice, late, half])) == pytest.approx([1, 2 / 3, 0, 1 / 2])
+    assert performance_profiles.score(np.array([always, twice, late, half])) == pytest.approx([1, 2 / 3, 0, 1 / 2])
 
 
 def test_a_workload_that_nobody_reaches_counts_against_everybody():
     times = np.array([[10.0, np.inf], [20.0, np.inf]])
-    assert np.isinf(profiles.ratios(times)[:, 1]).all()
-    assert profiles.score(times) == pytest.approx([1 / 2, 1 / 3])
+    assert np.isinf(performance_profiles.ratios(times)[:, 1]).all()
+    assert performance_profiles.score(times) == pytest.approx([1 / 2, 1 / 3])
 
 
 def test_where_initial_weights_are_at_the_target_the_others_are_infinitely_slower():
-    assert profiles.ratios(np.array([[0.0], [0.0], [5.0]])).ravel().tolist() == [1, 1, np.inf]
+    assert performance_profiles.ratios(np.array([[0.0], [0.0], [5.0]])).ravel().tolist() == [1, 1, np.inf]
 
 
 def test_scores_of_many_samples_are_those_of_each():
     times = np.random.default_rng(1).lognormal(3, 1, (5, 3, 4))
-    assert profiles.score(times) == pytest.approx(np.stack([profiles.score(one) for one in times]))
+    assert performance_profiles.score(times) == pytest.approx(
+        np.stack([performance_profiles.score(one) for one in times])
+    )
 
 
 def test_a_profile_has_each_workload_once_at_the_time_of_the_cell_that_tuning_prefers(small_tables):
@@ -181,7 +183,7 @@ def drawn(*scores):
 
 def test_a_difference_is_told_of_the_same_resamples_though_intervals_overlap():
     noise = np.concatenate([[0], np.random.default_rng(0).normal(0, 0.1, intervals.RESAMPLES)])
-    made = profiles.against_the_best(drawn(0.6 + noise, 0.5 + noise, 0.6 - noise / 9), 10)
+    made = performance_profiles.against_the_best(drawn(0.6 + noise, 0.5 + noise, 0.6 - noise / 9), 10)
     assert made["verdict"].tolist() == ["reference", "lower", "not distinguishable"]
     assert made.loc[1, ["difference", "difference_lower", "difference_upper"]].to_numpy(float) == pytest.approx(-0.1)
     # No resample of 4,000 is at zero.
@@ -194,17 +196,17 @@ def test_p_is_the_interval_inverted_and_that_of_a_normal_difference():
     noise = stats.norm.ppf((np.arange(intervals.RESAMPLES) + 0.5) / intervals.RESAMPLES)
     for apart in (0.5, 1.5, 1.9, 2.0, 2.5):
         both = drawn(9.0, np.concatenate([[9 - apart], 9 - apart + noise]))
-        (_, row) = profiles.against_the_best(both, 1_000).to_dict("records")
+        (_, row) = performance_profiles.against_the_best(both, 1_000).to_dict("records")
         # One more is counted than the 25 resamples in the outermost of these tails.
         assert row["p"] == pytest.approx(2 * stats.norm.sf(apart), rel=0.06)
         assert (row["difference_upper"] < 0) == (row["p"] <= 0.05) == (row["verdict"] == "lower")
 
 
 def test_equal_scores_and_few_seeds_tell_nothing():
-    made = profiles.against_the_best(drawn(0.5, 0.5), 10)
+    made = performance_profiles.against_the_best(drawn(0.5, 0.5), 10)
     assert made["verdict"].tolist() == ["reference", "not distinguishable"]
     assert made.loc[1, "p"] == 1
-    few = profiles.against_the_best(drawn(0.5, 0.1), 5)
+    few = performance_profiles.against_the_best(drawn(0.5, 0.1), 5)
     assert few["verdict"].tolist() == ["reference", "too few seeds"]
     assert few[["p", "adjusted_p", "difference_upper"]].isna().all().all()
 

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from thalweg.analysis import TABLES
+from thalweg.analysis.statistics import friedman
 from thalweg.analysis.tables import ranks
 
 # The ranks of Demšar 2006, Table 6: fourteen data sets, four variants of C4.5.
@@ -43,7 +44,7 @@ def ranked(problems, optimizers, seed=1):
 
 def test_demsars_example_comes_out_to_the_digits_given():
     assert DEMSAR.mean(axis=0).round(3).tolist() == [3.143, 2.0, 2.893, 1.964]
-    found = ranks.friedman(DEMSAR)
+    found = friedman.friedman(DEMSAR)
     assert round(found.chi_square, 2) == 9.28
     assert round(found.f, 2) == 3.69
     assert round(found.critical_difference, 2) == 1.25
@@ -56,14 +57,14 @@ def test_demsars_example_comes_out_to_the_digits_given():
     [(3, 2.343), (4, 2.569), (5, 2.728), (6, 2.850), (7, 2.949), (8, 3.031), (9, 3.102), (10, 3.164)],
 )
 def test_the_critical_difference_is_that_of_demsars_table_5(optimizers, q):
-    found = ranks.friedman(ranked(12, optimizers)).critical_difference
+    found = friedman.friedman(ranked(12, optimizers)).critical_difference
     assert found / np.sqrt(optimizers * (optimizers + 1) / (6 * 12)) == pytest.approx(q, abs=0.0011)
 
 
 @pytest.mark.parametrize(("problems", "optimizers"), [(2, 3), (3, 6), (12, 5), (40, 3)])
 def test_without_ties_chi_square_is_scipys(problems, optimizers):
     table = ranked(problems, optimizers)
-    assert ranks.friedman(table).chi_square == pytest.approx(stats.friedmanchisquare(*table.T).statistic)
+    assert friedman.friedman(table).chi_square == pytest.approx(stats.friedmanchisquare(*table.T).statistic)
 
 
 def test_with_ties_chi_square_is_scipys_without_its_correction_and_so_never_larger():
@@ -71,8 +72,8 @@ def test_with_ties_chi_square_is_scipys_without_its_correction_and_so_never_larg
         (np.unique(row, return_counts=True)[1] ** 3 - np.unique(row, return_counts=True)[1]).sum() for row in DEMSAR
     )
     corrected = stats.friedmanchisquare(*DEMSAR.T).statistic
-    assert ranks.friedman(DEMSAR).chi_square == pytest.approx(corrected * (1 - ties / (14 * (4**3 - 4))))
-    assert ranks.friedman(DEMSAR).chi_square < corrected
+    assert friedman.friedman(DEMSAR).chi_square == pytest.approx(corrected * (1 - ties / (14 * (4**3 - 4))))
+    assert friedman.friedman(DEMSAR).chi_square < corrected
 
 
 @pytest.mark.parametrize(("problems", "optimizers"), [(3, 6), (12, 5)])
@@ -81,7 +82,7 @@ def test_f_is_that_of_a_two_way_analysis_of_variance_of_the_ranks(problems, opti
     between = problems * ((table.mean(axis=0) - table.mean()) ** 2).sum()
     within = ((table - table.mean()) ** 2).sum() - between
     f = (between / (optimizers - 1)) / (within / ((optimizers - 1) * (problems - 1)))
-    found = ranks.friedman(table)
+    found = friedman.friedman(table)
     assert found.f == pytest.approx(f)
     assert found.p == pytest.approx(stats.f.sf(f, optimizers - 1, (optimizers - 1) * (problems - 1)))
 
@@ -89,21 +90,21 @@ def test_f_is_that_of_a_two_way_analysis_of_variance_of_the_ranks(problems, opti
 @pytest.mark.parametrize("table", [ranked(2, 3), ranked(3, 3), np.array([[1, 2, 3], [1, 2, 3]]), ranked(2, 4, seed=5)])
 def test_the_permutation_p_is_that_of_all_orders(table):
     every = list(product(*(permutations(row) for row in table)))
-    exact = np.mean(ranks.chi_square(np.array(every, float)) >= ranks.chi_square(table.astype(float)))
+    exact = np.mean(friedman.chi_square(np.array(every, float)) >= friedman.chi_square(table.astype(float)))
     # Of 4,000 draws a share has a standard error of at most 0.8 %.
-    assert ranks.permutation_p(table) == pytest.approx(exact, abs=0.025)
+    assert friedman.permutation_p(table) == pytest.approx(exact, abs=0.025)
 
 
 def test_where_all_problems_agree_f_is_infinite_and_the_permutation_p_is_not_zero():
     table = np.array([[1.0, 2, 3]] * 2)
-    assert ranks.friedman(table)[:3] == (4.0, np.inf, 0.0)
-    assert ranks.permutation_p(table) > 0.1
+    assert friedman.friedman(table)[:3] == (4.0, np.inf, 0.0)
+    assert friedman.permutation_p(table) > 0.1
 
 
 def test_where_all_tie_nothing_differs():
     table = np.full((4, 3), 2.0)
-    assert ranks.friedman(table)[:3] == (0, 0, 1)
-    assert ranks.permutation_p(table) == 1
+    assert friedman.friedman(table)[:3] == (0, 0, 1)
+    assert friedman.permutation_p(table) == 1
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_where_all_tie_nothing_differs():
     ],
 )
 def test_what_is_not_to_be_trusted_says_why(problems, optimizers, caution):
-    assert ranks.caution(problems, optimizers) == caution
+    assert friedman.caution(problems, optimizers) == caution
 
 
 def test_ranks_are_those_of_the_best_cells_and_over_problems_their_mean(built):

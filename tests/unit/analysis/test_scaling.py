@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from thalweg.analysis import TABLES
-from thalweg.analysis.tables import scaling, targets
+from thalweg.analysis import TABLES, targets
+from thalweg.analysis.statistics import batch_scaling
+from thalweg.analysis.tables import scaling
 from thalweg.grid import evaluation_steps
 
 SIZES = np.array([8.0, 32, 128, 512, 2048])
@@ -26,7 +27,7 @@ def at(frame, **values):
 def test_data_of_the_formula_give_back_its_numbers(min_steps, critical):
     steps = curve(SIZES, min_steps, min_steps * critical)
     assert (steps / min_steps - 1) * (steps * SIZES / (min_steps * critical) - 1) == pytest.approx(np.ones(5))
-    found = scaling.fit(SIZES, steps[None])[0]
+    found = batch_scaling.fit(SIZES, steps[None])[0]
     assert found == pytest.approx([min_steps, min_steps * critical, critical], rel=1e-5)
 
 
@@ -39,22 +40,22 @@ def test_the_fit_is_scipys_least_squares_of_the_logarithm(seed):
         return np.log(curve(sizes, np.exp(log_min_steps), np.exp(log_min_examples)))
 
     theirs = np.exp(optimize.curve_fit(logarithm, SIZES, np.log(steps), p0=np.log([10, 1000]))[0])
-    assert scaling.fit(SIZES, steps[None])[0] == pytest.approx([*theirs, theirs[1] / theirs[0]], rel=1e-4)
+    assert batch_scaling.fit(SIZES, steps[None])[0] == pytest.approx([*theirs, theirs[1] / theirs[0]], rel=1e-4)
 
 
 def test_many_samples_are_fitted_as_each_would_be():
     steps = curve(SIZES, 20, 4000) * np.random.default_rng(1).lognormal(0, 0.5, (50, 5))
     steps[::3, 1] = np.inf
     steps[::7, 2:] = np.inf
-    one_by_one = [scaling.fit(SIZES[np.isfinite(one)], one[np.isfinite(one)][None])[0] for one in steps]
-    np.testing.assert_allclose(scaling.fit(SIZES, steps), one_by_one, rtol=1e-6)
-    assert np.isnan(scaling.fit(SIZES, steps)[::7]).all()
+    one_by_one = [batch_scaling.fit(SIZES[np.isfinite(one)], one[np.isfinite(one)][None])[0] for one in steps]
+    np.testing.assert_allclose(batch_scaling.fit(SIZES, steps), one_by_one, rtol=1e-6)
+    assert np.isnan(batch_scaling.fit(SIZES, steps)[::7]).all()
     again = np.random.default_rng(1).integers(0, len(steps), 100)
-    np.testing.assert_array_equal(scaling.fit(SIZES, steps[again]), scaling.fit(SIZES, steps)[again])
+    np.testing.assert_array_equal(batch_scaling.fit(SIZES, steps[again]), batch_scaling.fit(SIZES, steps)[again])
 
 
 def test_steps_in_proportion_have_an_infinite_critical_batch_size_and_equal_ones_none():
-    found = scaling.fit(SIZES, np.stack([4096 / SIZES, np.full(5, 30.0), 30 * SIZES**0.2]))
+    found = batch_scaling.fit(SIZES, np.stack([4096 / SIZES, np.full(5, 30.0), 30 * SIZES**0.2]))
     assert found[0].tolist() == pytest.approx([0, 4096, np.inf])
     assert found[1].tolist() == pytest.approx([30, 0, 0])
     assert found[2].tolist() == pytest.approx([30 * np.exp(0.2 * np.log(SIZES).mean()), 0, 0])
@@ -62,7 +63,7 @@ def test_steps_in_proportion_have_an_infinite_critical_batch_size_and_equal_ones
 
 def test_a_target_at_which_runs_begin_is_left_out():
     steps = np.array([[0, *curve(SIZES[1:], 20, 4000)]])
-    assert scaling.fit(SIZES, steps)[0] == pytest.approx([20, 4000, 200], rel=1e-5)
+    assert batch_scaling.fit(SIZES, steps)[0] == pytest.approx([20, 4000, 200], rel=1e-5)
 
 
 def runs(factors, sizes=SIZES, limit=np.inf):
@@ -124,7 +125,7 @@ def shaped(steps, seeds=10, spread=0.05, coarseness=0.0):
     noise = np.random.default_rng(0).lognormal(0, spread, (3, seeds))
     found = runs(np.array(steps)[:, None] / curve(sizes, 20, 4000)[:, None] * noise, sizes)
     medians = targets.resampled_medians(found, np.repeat(np.arange(3), seeds), 3, "taken")
-    return scaling.of_series(sizes, medians.T, scaling.fit(sizes, medians.T), seeds, coarseness)
+    return batch_scaling.of_series(sizes, medians.T, batch_scaling.fit(sizes, medians.T), seeds, coarseness)
 
 
 def test_steps_that_fall_by_more_than_batches_grow_are_not_of_this_shape():
@@ -140,7 +141,10 @@ def test_steps_that_fall_by_more_than_batches_grow_are_not_of_this_shape():
     found = runs(taken / curve(sizes, 20, 4000)[:, None], sizes, limit=10_000)
     medians = targets.resampled_medians(found, np.repeat(np.arange(3), 10), 3, "taken")
     assert np.isinf(medians[0]).mean() > 0.1
-    assert scaling.of_series(sizes, medians.T, scaling.fit(sizes, medians.T), 10, 0.2)["fit"] == "not of this shape"
+    assert (
+        batch_scaling.of_series(sizes, medians.T, batch_scaling.fit(sizes, medians.T), 10, 0.2)["fit"]
+        == "not of this shape"
+    )
     # As far off as seeds can be, as evaluation points can be, or with too few seeds to know, it is not shown.
     assert shaped([4160, 1100, 160], spread=1.5)["fit"] == "fitted"
     assert shaped([4160, 1100, 160], coarseness=1.0)["fit"] == "fitted"
@@ -162,9 +166,9 @@ def test_a_target_is_seen_at_evaluation_points_alone(experiment):
 
 
 def test_regimes_are_told_by_whole_intervals_with_a_margin():
-    told = [scaling.regime(low, high, SIZES) for low, high in ((4096, np.inf), (4095, np.inf), (0, 4), (0, 5))]
+    told = [batch_scaling.regime(low, high, SIZES) for low, high in ((4096, np.inf), (4095, np.inf), (0, 4), (0, 5))]
     assert told == ["in proportion", "undecided", "little", "undecided"]
-    told = [scaling.regime(low, high, SIZES) for low, high in ((9, 2047), (8, 2047), (9, 2048), (0, np.inf))]
+    told = [batch_scaling.regime(low, high, SIZES) for low, high in ((9, 2047), (8, 2047), (9, 2048), (0, np.inf))]
     assert told == ["turning", "undecided", "undecided", "undecided"]
 
 
@@ -177,15 +181,15 @@ def test_five_seeds_have_a_fit_and_no_interval(experiment):
 @pytest.mark.parametrize("sizes", [SIZES, np.array([32.0, 128, 1024])])
 def test_intervals_hold_the_true_numbers_about_as_often_as_they_say(sizes):
     rng = np.random.default_rng(2)
-    held, refused = dict.fromkeys(scaling.FITTED, 0), 0
+    held, refused = dict.fromkeys(batch_scaling.FITTED, 0), 0
     for _ in range(100):
         found = runs(rng.lognormal(0, 0.3, (len(sizes), 10)), sizes)
         group = np.repeat(np.arange(len(sizes)), 10)
         steps = targets.resampled_medians(found, group, len(sizes), "taken")
-        fits = scaling.fit(sizes, steps.T)
-        row = scaling.of_series(sizes, steps.T, fits, 10, np.inf)
-        refused += scaling.of_series(sizes, steps.T, fits, 10, 0.0)["fit"] != "fitted"
-        for name, truth in zip(scaling.FITTED, (20, 4000, 200), strict=True):
+        fits = batch_scaling.fit(sizes, steps.T)
+        row = batch_scaling.of_series(sizes, steps.T, fits, 10, np.inf)
+        refused += batch_scaling.of_series(sizes, steps.T, fits, 10, 0.0)["fit"] != "fitted"
+        for name, truth in zip(batch_scaling.FITTED, (20, 4000, 200), strict=True):
             held[name] += row[f"{name}_lower"] <= truth <= row[f"{name}_upper"]
     # Of 100 simulations at 95 % fewer than 89 are held once in a hundred times.
     assert min(held.values()) >= 89

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from thalweg.analysis import TABLES
+from thalweg.analysis.statistics import learning_rate_range
 from thalweg.analysis.tables import sensitivity
 
 RATES = np.array([0.001, 0.01, 0.1, 1.0])
@@ -22,7 +23,9 @@ def wide_tables(wide):
 
 def test_the_range_goes_on_to_where_the_line_through_the_rates_crosses_the_limit():
     # In logarithms the loss doubles in a decade on the left and rises by 21 % on the right: half a decade to 10 %.
-    found = sensitivity.width(np.array([0.001, 0.01, 0.1, 1.0, 10.0]), np.array([9.0, 2.0, 1.0, 1.0, 1.21]))
+    found = learning_rate_range.find_range(
+        np.array([0.001, 0.01, 0.1, 1.0, 10.0]), np.array([9.0, 2.0, 1.0, 1.0, 1.21])
+    )
     left = math.log(1.1) / math.log(2)
     assert found["best"] == 0.1
     assert found["lower"] == pytest.approx(0.1 * 10**-left)
@@ -36,27 +39,27 @@ def test_the_range_goes_on_to_where_the_line_through_the_rates_crosses_the_limit
     [([9.0, 2.0, 1.0, 1.21], None), ([9.0, 2.0, 1.2, 1.0], "above"), ([np.inf, np.inf, 1.0, np.inf], None)],
 )
 def test_one_rate_alone_has_no_width(results, side):
-    found = sensitivity.width(RATES, np.array(results))
+    found = learning_rate_range.find_range(RATES, np.array(results))
     assert np.isnan([found["lower"], found["upper"], found["decades"]]).all()
     assert (found["best"], found["rates"]) == (RATES[np.argmin(results)], 1)
     assert (found["open"], found["range"]) == (side, "one rate alone")
 
 
 def test_rates_that_are_within_are_counted_and_a_second_valley_is_not():
-    found = sensitivity.width(RATES, np.array([1.0, 2.0, 1.05, 1.0]))
+    found = learning_rate_range.find_range(RATES, np.array([1.0, 2.0, 1.05, 1.0]))
     assert (found["best"], found["rates"], found["open"]) == (0.001, 1, "below")
-    found = sensitivity.width(RATES, np.array([0.99, 1.0, 1.05, 1.05]))
+    found = learning_rate_range.find_range(RATES, np.array([0.99, 1.0, 1.05, 1.05]))
     assert (found["rates"], found["open"], found["decades"]) == (4, "both", pytest.approx(3))
 
 
 def test_next_to_a_rate_that_diverges_the_range_ends_at_the_last_one_within():
-    found = sensitivity.width(RATES, np.array([np.inf, 1.0, 1.01, np.inf]))
+    found = learning_rate_range.find_range(RATES, np.array([np.inf, 1.0, 1.01, np.inf]))
     assert (found["lower"], found["upper"], found["rates"], found["open"]) == (0.01, 0.1, 2, None)
 
 
 @pytest.mark.parametrize("results", [[np.inf] * 4, [-1.0, -2.0, -3.0, -2.0]])
 def test_without_a_best_result_above_zero_there_is_no_range(results):
-    found = sensitivity.width(RATES, np.array(results))
+    found = learning_rate_range.find_range(RATES, np.array(results))
     assert math.isnan(found["decades"])
     assert (found["rates"], found["range"]) == (0, "no finite result above zero")
 

@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thalweg.analysis.statistics import intervals
-from thalweg.analysis.tables import comparisons
+from thalweg.analysis.statistics import intervals, paired
 
 always = settings(derandomize=True, deadline=None, max_examples=60)
 losses = st.one_of(st.floats(1e-6, 1e6), st.just(np.inf))
@@ -21,7 +20,7 @@ def statistics(values):
         intervals.interquartile_mean(values),
         *intervals.interquartile_mean_interval(values),
         *intervals.median_interval(values),
-        *intervals.stratified([values]),
+        *intervals.stratified_interval([values]),
     ]
 
 
@@ -49,10 +48,10 @@ def test_estimates_and_ends_lie_between_the_extremes_and_in_order(values):
     for lower, upper in (
         intervals.interquartile_mean_interval(values),
         intervals.median_interval(values),
-        intervals.stratified([values]),
+        intervals.stratified_interval([values]),
     ):
-        assert np.isnan(lower) == np.isnan(upper) == (len(values) < intervals.FEWEST)
-        if len(values) >= intervals.FEWEST:
+        assert np.isnan(lower) == np.isnan(upper) == (len(values) < intervals.MIN_VALUES)
+        if len(values) >= intervals.MIN_VALUES:
             assert values.min() - near <= lower <= upper <= values.max() + near
 
 
@@ -79,7 +78,7 @@ def test_intervals_of_proportions_hold_the_proportion_within_0_and_1(successes, 
     trials = successes + failures
     if not trials:
         return
-    for interval in (intervals.wilson, intervals.exact):
+    for interval in (intervals.wilson, intervals.clopper_pearson):
         lower, upper = map(float, interval(successes, trials))
         assert 0 <= lower <= successes / trials <= upper <= 1
         mirrored_lower, mirrored_upper = map(float, interval(failures, trials))
@@ -91,29 +90,29 @@ def test_intervals_of_proportions_hold_the_proportion_within_0_and_1(successes, 
 @always
 @given(st.lists(shares, min_size=1, max_size=12).map(np.array), st.randoms(use_true_random=False))
 def test_holms_adjustment_is_monotone_and_lies_between_none_and_bonferronis(p, rng):
-    adjusted = comparisons.holm(p)
+    adjusted = paired.holm(p)
     assert (p <= adjusted).all()
     assert (adjusted <= np.minimum(1, len(p) * p)).all()
     assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
     order = np.array(rng.sample(range(len(p)), len(p)))
-    np.testing.assert_array_equal(comparisons.holm(p[order]), adjusted[order])
-    assert (comparisons.holm(np.append(p, 1.0))[:-1] >= adjusted).all(), "another comparison makes none surer"
+    np.testing.assert_array_equal(paired.holm(p[order]), adjusted[order])
+    assert (paired.holm(np.append(p, 1.0))[:-1] >= adjusted).all(), "another comparison makes none surer"
 
 
 @always
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), max_size=14).map(np.array))
 def test_the_sign_test_is_a_probability_that_is_the_same_the_other_way_round(signs):
-    p = comparisons.sign_test(signs)
+    p = paired.sign_test(signs)
     assert 0 < p <= 1
     if len(signs):
-        assert comparisons.sign_test(-signs) == p
-    assert comparisons.sign_test(np.append(signs, 0.0)) == p, "a tie says nothing"
+        assert paired.sign_test(-signs) == p
+    assert paired.sign_test(np.append(signs, 0.0)) == p, "a tie says nothing"
 
 
 @always
-@given(st.lists(samples, min_size=1, max_size=3).filter(lambda strata: min(map(len, strata)) >= intervals.FEWEST))
+@given(st.lists(samples, min_size=1, max_size=3).filter(lambda strata: min(map(len, strata)) >= intervals.MIN_VALUES))
 def test_strata_lie_between_the_extremes_of_all(strata):
-    lower, upper = intervals.stratified(strata)
+    lower, upper = intervals.stratified_interval(strata)
     together = np.concatenate(strata)
     near = 1e-12 * np.abs(together[np.isfinite(together)]).max(initial=0)
     assert together.min() - near <= lower <= upper <= together.max() + near

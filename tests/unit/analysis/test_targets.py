@@ -7,9 +7,9 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 from scipy import stats
 
-from thalweg.analysis import TABLES
-from thalweg.analysis.statistics import intervals
-from thalweg.analysis.tables import targets
+from thalweg.analysis import TABLES, targets
+from thalweg.analysis.statistics import intervals, survival
+from thalweg.analysis.tables import targets as targets_table
 
 CELL = {"problem": "linear", "optimizer": "sgd", "schedule": "constant", "batch_size": 4}
 TRIAL = {"learning_rate": 0.1, "hyperparameters": "{}"}
@@ -51,13 +51,13 @@ def below(value, problem="linear"):
 
 
 def rows_of(runs, points, made, experiment, examples):
-    return targets.table(targets.times(runs, points, made, experiment, examples), experiment, examples).to_dict(
+    return targets_table.table(targets.times(runs, points, made, experiment, examples), experiment, examples).to_dict(
         "records"
     )
 
 
 def medians(times, reached):
-    lower, median, upper = targets.median_times(
+    lower, median, upper = survival.median_times(
         np.array([times], float), np.array([reached], bool), np.array([len(times)])
     )[0]
     return lower, median, upper
@@ -94,7 +94,7 @@ def test_ert_is_what_restarting_until_one_run_reaches_the_target_takes():
 
 def ert_interval(taken, reached, horizon=100):
     taken, reached = np.array([taken], float), np.array([reached], bool)
-    return targets.ert_intervals(taken, reached, np.array([taken.shape[1]]), np.array([horizon]))[0]
+    return survival.ert_intervals(taken, reached, np.array([taken.shape[1]]), np.array([horizon]))[0]
 
 
 @pytest.mark.parametrize(("reached", "unseen"), [([True] * 6 + [False] * 2, 60), ([True] * 8, 100)])
@@ -125,7 +125,7 @@ def test_ert_interval_holds_the_truth_about_as_often_as_it_says(size, share):
     taken = np.where(reached, rng.lognormal(4, 0.5, reached.shape), 300)
     truth = math.exp(4 + 0.5**2 / 2) + (1 - share) / share * 300
     sizes, horizons = np.full(len(taken), size), np.full(len(taken), 300.0)
-    lower, upper = targets.ert_intervals(taken, reached, sizes, horizons).T
+    lower, upper = survival.ert_intervals(taken, reached, sizes, horizons).T
     assert 0.925 <= ((lower <= truth) & (truth <= upper)).mean() <= 0.99
 
 
@@ -145,7 +145,7 @@ def test_resampled_medians_are_those_of_samples_in_which_runs_stand_as_often_as_
     found["taken"] = found["watched"] = rng.integers(1, 10, 24).astype(float)
     found = found.drop(index=23)
     made = targets.resampled_medians(found.sample(frac=1, random_state=1), *grouped(found), "taken")
-    counts = intervals.times_drawn(8).astype(int)
+    counts = intervals.resample_counts(8).astype(int)
     for place in range(200):
         times = counts[:, place - 1] if place else np.ones(8, int)
         for group, rows in found.groupby(np.arange(23) // 8):
@@ -230,7 +230,7 @@ def test_median_and_interval_are_those_of_lifelines(seed):
 
 def test_samples_of_different_sizes_are_told_apart_in_one_call():
     times = np.array([[1, 2, 3, 4, 5, 6, 7, 8], [10, 20, 30, 40, 50, 60, np.nan, np.nan]], float)
-    both = targets.median_times(times, np.ones((2, 8), bool), np.array([8, 6]))
+    both = survival.median_times(times, np.ones((2, 8), bool), np.array([8, 6]))
     np.testing.assert_array_equal(both[0], medians(times[0], [True] * 8))
     np.testing.assert_array_equal(both[1], medians(times[1, :6], [True] * 6))
 

@@ -9,12 +9,13 @@ import pytest
 import synthetic
 from scipy import stats
 
+from thalweg.analysis import timings
 from thalweg.analysis.claims import pairing
 from thalweg.analysis.claims import table as claims_table
 from thalweg.analysis.claims.runs import Results
 from thalweg.analysis.claims.verdicts import Region, judge
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.analysis.tables import timings
+from thalweg.analysis.tables.measured import timings as timings_table
 from thalweg.experiment.claims import read_comparison
 from thalweg.experiment.loading import load
 from thalweg.experiment.measures import read_measure
@@ -52,7 +53,7 @@ def turns(times, problem="linear", batch_size=6):
 
 def test_a_ratio_is_taken_within_a_round(experiment):
     times = {"adam": [3.0, 30.0, 12.0], "sgd": [2.0, 10.0, 8.0]}
-    table = timings.table(experiment, turns(times))
+    table = timings_table.table(experiment, turns(times))
     first, second = table.to_dict("records")
     assert (first["optimizer"], second["optimizer"]) == ("sgd", "adam"), "in the order of the experiment file"
     assert (first["median"], first["reference"], first["ratio"], first["lower"], first["upper"]) == (8, "sgd", 1, 1, 1)

@@ -11,9 +11,9 @@ from thalweg.analysis.claims.finding import Finding
 from thalweg.analysis.claims.pairing import count_declared_pairs, pair_runs
 from thalweg.analysis.claims.runs import Results, gather_run_data
 from thalweg.analysis.claims.verdicts import find_region
+from thalweg.analysis.designs import complete_design
 from thalweg.analysis.histories import FINISHED
-from thalweg.analysis.statistics import intervals
-from thalweg.analysis.tables import factors
+from thalweg.analysis.statistics import intervals, variance
 from thalweg.experiment.claims import Claim, Comparison
 from thalweg.experiment.measures.base import BoundedMeasure, FactorMeasure, RunMeasure
 from thalweg.experiment.schema import Experiment
@@ -43,7 +43,7 @@ def compare_sides(experiment: Experiment, compare: Comparison, measure: RunMeasu
     return Finding(lacks=lacks, declared=declared) if lacks else summarize_pairs(pairs, declared)
 
 
-def summarize_pairs(pairs: pd.DataFrame, declared: int, level: float = intervals.LEVEL) -> Finding:
+def summarize_pairs(pairs: pd.DataFrame, declared: int, level: float = intervals.CONFIDENCE) -> Finding:
     """Find the median over seeds of the median over the pairs of cells, of those seeds that have all pairs.
 
     An effect that is not known may be anything: the lower end is that with zero in its place, the upper end that with
@@ -103,16 +103,16 @@ def find_share_of_variance(experiment: Experiment, claim: Claim, measure: Factor
     """Find the share of the variance between a problem's tuning runs that is due to the claim's factor."""
     (problem,) = claim.problems(experiment.problems)
     tuning = runs[(runs["stage"] == "tuning") & (runs["problem"] == problem)]
-    design = factors.complete_design(experiment, problem, tuning)
+    design = complete_design(experiment, problem, tuning)
     if design is None:
         return Finding(lacks="missing runs")
-    shares = factors.estimates([design], measure.with_interactions)[str(claim.of and claim.of.factor)]
-    lower, upper = factors.jackknife_interval(shares)
+    shares = variance.estimates([design], measure.with_interactions)[str(claim.of and claim.of.factor)]
+    lower, upper = variance.jackknife_interval(shares)
     return Finding(float(shares[0]), lower, upper, design[0].shape[-1], 1, tuple(dict.fromkeys(tuning["run"])))
 
 
 def _summarize_seeds(
-    by_seed: NDArray[np.float64], cells: int, runs: Sequence[str], level: float = intervals.LEVEL
+    by_seed: NDArray[np.float64], cells: int, runs: Sequence[str], level: float = intervals.CONFIDENCE
 ) -> Finding:
     """The median of one number a seed, shape (seeds,), with its interval."""
     lower, upper = intervals.median_interval(by_seed, level)

@@ -80,7 +80,7 @@ def pair_runs(
 
 
 def ratios(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ratio of each pair; one where both values are infinite, or both below histories.RESOLUTION."""
+    """The ratio of each pair; one where both values are infinite, or both below histories.LOSS_RESOLUTION."""
     first, second = (histories.resolved(pd.Series(values)).to_numpy(dtype=float) for values in (first, second))
     with np.errstate(invalid="ignore"):
         quotients: NDArray[np.float64] = np.where(first == second, 1.0, first / second)

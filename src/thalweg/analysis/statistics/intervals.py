@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-FEWEST = 6
+MIN_VALUES = 6
 """With fewer values no 95 % interval of the median exists: all five lie on one side of it in 2 of 2⁵ samples, 6 %."""
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 RESAMPLES = 4_000
 _ENTROPY = 20_250_101
 
@@ -60,6 +60,7 @@ def interquartile_mean(values: NDArray[np.float64]) -> float:
     if not len(values):
         return np.nan
     cut = len(values) // 4
+    # Sorted, and not partitioned as by scipy.stats.trim_mean: the last bits of the sum depend on the order of values.
     return float(np.sort(values)[cut : len(values) - cut].mean())
 
 
@@ -75,14 +76,14 @@ def interquartile_mean_interval(values: NDArray[np.float64]) -> tuple[float, flo
     91.8 %).
     """
     size = len(values)
-    if size < FEWEST or np.isnan(values).all():
+    if size < MIN_VALUES or np.isnan(values).all():
         return np.nan, np.nan
     draws, resample = _distinct_draws(size)
-    lower, upper = ends(np.sort(values).take(draws).mean(axis=1)[resample], size / (size - 1))
+    lower, upper = bootstrap_ends(np.sort(values).take(draws).mean(axis=1)[resample], size / (size - 1))
     return float(lower), float(upper)
 
 
-def stratified(strata: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+def stratified_interval(strata: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """A 95 % bootstrap interval of the interquartile mean of all values together, seeds resampled within each stratum.
 
     A stratum is a problem, of which every resample has as many seeds as there are (Agarwal et al. 2021). As above,
@@ -90,20 +91,20 @@ def stratified(strata: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     no stratum, or one with too few seeds. With three strata of 10 normal or lognormal values, spread by ½, 1 and 2, the
     interval held the true value in 95.3 and 95.1 % of 2,000 simulations, with strata of 6 in 94.3 and 94.3 %.
     """
-    if not strata or min(map(len, strata)) < FEWEST:
+    if not strata or min(map(len, strata)) < MIN_VALUES:
         return np.nan, np.nan
     parts = [np.sort(values)[_indices(len(values), place)] for place, values in enumerate(strata)]
     resampled = np.sort(np.concatenate(parts, axis=1), axis=1)
     size = resampled.shape[1]
     cut = size // 4
-    lower, upper = ends(resampled[:, cut : size - cut].mean(axis=1), size / (size - len(strata)))
+    lower, upper = bootstrap_ends(resampled[:, cut : size - cut].mean(axis=1), size / (size - len(strata)))
     return float(lower), float(upper)
 
 
-def ends(resampled: NDArray[np.float64], inflation: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def bootstrap_ends(resampled: NDArray[np.float64], inflation: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The ends of a 95 % interval from what RESAMPLES samples gave (last axis): order statistics, farther out than
     percentiles by √inflation on the normal scale, which is n / (n − 1) for samples of n seeds."""
-    tail = int(RESAMPLES * special.ndtr(special.ndtri((1 - LEVEL) / 2) * np.sqrt(inflation)))
+    tail = int(RESAMPLES * special.ndtr(special.ndtri((1 - CONFIDENCE) / 2) * np.sqrt(inflation)))
     ordered = np.partition(resampled, [tail, RESAMPLES - 1 - tail])
     return ordered[..., tail], ordered[..., -1 - tail]
 
@@ -113,7 +114,8 @@ def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64]
 
     It is defined for few trials too, and for none or all of them successful.
     """
-    n, z = np.asarray(trials, float), special.ndtri((1 + LEVEL) / 2)
+    # By hand, since statsmodels' proportion_confint gives other last bits for two proportions in three.
+    n, z = np.asarray(trials, float), special.ndtri((1 + CONFIDENCE) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.asarray(successes, float) / n
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -122,7 +124,7 @@ def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64]
     return np.where(share == 0, 0, centre - half), np.where(share == 1, 1, centre + half)
 
 
-def exact(successes: float, trials: int) -> tuple[float, float]:
+def clopper_pearson(successes: float, trials: int) -> tuple[float, float]:
     """The ends of the exact 95 % interval of a proportion (Clopper & Pearson 1934); NaN where there is no trial.
 
     It holds one half where the sign test's p is above 5 %: each is the other, inverted. `successes` may hold halves,
@@ -130,13 +132,14 @@ def exact(successes: float, trials: int) -> tuple[float, float]:
     """
     if not trials:
         return np.nan, np.nan
-    tail, failures = (1 - LEVEL) / 2, trials - successes
+    # By hand for the same reason as above.
+    tail, failures = (1 - CONFIDENCE) / 2, trials - successes
     lower = special.betaincinv(successes, failures + 1, tail) if successes else 0
     upper = special.betaincinv(successes + 1, failures, 1 - tail) if failures else 1
     return float(lower), float(upper)
 
 
-def median_interval(values: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
+def median_interval(values: NDArray[np.float64], level: float = CONFIDENCE) -> tuple[float, float]:
     """The narrowest pair of order statistics that holds the median at the level at least; NaN for too few values.
 
     Exact for any distribution: the number of values below the median is binomial (Conover 1999, section 3.2).
@@ -149,7 +152,7 @@ def median_interval(values: NDArray[np.float64], level: float = LEVEL) -> tuple[
     return float(ordered[outer - 1]), float(ordered[-outer])
 
 
-def summed(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def weighted_sums(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each row's sum under the weights of each resample: (rows, seeds) and (seeds, resamples) to (rows, resamples).
 
     Without a library of linear algebra, whose last bits depend on its threads.
@@ -159,7 +162,7 @@ def summed(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray
 
 
 @cache
-def times_drawn(size: int) -> NDArray[np.float64]:
+def resample_counts(size: int) -> NDArray[np.float64]:
     """How often each of `size` seeds is in each resample: an array (seeds, RESAMPLES)."""
     counts = np.zeros((size, RESAMPLES))
     np.add.at(counts, (_ranks(size), np.arange(RESAMPLES)[:, None]), 1)
@@ -167,7 +170,7 @@ def times_drawn(size: int) -> NDArray[np.float64]:
 
 
 @cache
-def weights_drawn(size: int) -> NDArray[np.float64]:
+def resample_weights(size: int) -> NDArray[np.float64]:
     """Weights of `size` seeds, and last of one more that was not seen and counts half, in each resample: an array
     (seeds + 1, RESAMPLES). They are smooth, as in the Bayesian bootstrap (Rubin 1981), and do not add up to one."""
     generator = np.random.default_rng([_ENTROPY, size, 1])

@@ -1,24 +1,21 @@
 """What a smaller budget of tuning would have brought: the best of k trials, from the one sweep that is stored."""
 
-from functools import cache
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL, TRIAL
-from thalweg.analysis.statistics import intervals
-
-_EXACTLY = 1e-12
-"""What sums of probabilities may be short of the number that they are."""
+from thalweg.analysis.columns import Column
+from thalweg.analysis.inputs import Inputs
+from thalweg.analysis.statistics.best_of_k import best_of
+from thalweg.analysis.table import Table
 
 
 def trials(tuning: pd.DataFrame, by_rate: pd.DataFrame) -> pd.DataFrame:
     """A row a cell and trial, in the order in which tuning prefers the trials of a problem, with `test_loss`.
 
     `test_loss` is the median over the trial's tuning runs of the final test loss; one that did not finish is infinite.
-    `tuning` holds the tuning runs as histories.counting_lost gives them, `by_rate` is choose.rates of them.
+    `tuning` holds the tuning runs as histories.impute_failed gives them, `by_rate` is choose.rates of them.
     """
     tested = tuning.groupby([*CELL, *TRIAL])["final_test_loss"].median().rename("test_loss")
     ranked = by_rate.assign(resolved=histories.resolved(by_rate["median"])).join(tested, on=[*CELL, *TRIAL])
@@ -40,38 +37,6 @@ def table(tuning: pd.DataFrame, by_rate: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([_of_size(rows) for _, rows in pools.groupby(sizes)], ignore_index=True)
 
 
-@cache
-def chances(trials: int) -> NDArray[np.float64]:
-    """The probability that of k of the trials, k = 1 … trials, the i-th is the best: an array (k, i), best first.
-
-    C(m − 1 − i, k − 1) / C(m, k) for i = 0 …, since the others are then among those behind it; without replacement,
-    as in Dodge et al. 2021 (Expected validation performance and estimation of a random variable's maximum), there for
-    the expected maximum itself. By its recurrence in i, in which nothing grows beyond one.
-    """
-    k, i = np.arange(1, trials + 1)[:, None], np.arange(1, trials)
-    steps = np.maximum(trials - i - k + 1, 0) / (trials - i)
-    return np.cumprod(np.append(k / trials, steps, axis=1), axis=1)
-
-
-def best_of(losses: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Expected value, median, quartiles and infinite share of the loss of the best of k, each (pools, k).
-
-    `losses` (pools, trials) are those that are reported, in the order of the trials, the one preferred first. The
-    quantiles are the smallest value that is not exceeded with at least that probability.
-    """
-    chance = chances(losses.shape[1])
-    infinite = np.isinf(losses)
-    lost = intervals.summed(infinite.astype(float), chance.T)
-    expected = intervals.summed(np.where(infinite, 0.0, losses), chance.T)
-    order = np.argsort(losses, axis=1, kind="stable")
-    ordered = np.take_along_axis(losses, order, 1)
-    reached = np.cumsum(chance.T[order], axis=1)
-    at = {"lower": 0.25, "median": 0.5, "upper": 0.75}
-    places = {name: (reached >= share - _EXACTLY).argmax(axis=1) for name, share in at.items()}
-    quantiles = {name: np.take_along_axis(ordered, place, 1) for name, place in places.items()}
-    return {"expected": np.where(lost > 0, np.inf, expected), **quantiles, "lost": lost}
-
-
 def _of_size(pools: pd.DataFrame) -> pd.DataFrame:
     """best_of for pools that have equally many trials, all at once."""
     ordered = pools.sort_values(CELL, kind="stable")
@@ -81,3 +46,30 @@ def _of_size(pools: pd.DataFrame) -> pd.DataFrame:
     # A pool has as many budgets as trials, so that the budgets take the places of its trials.
     found = {name: values.ravel() for name, values in best_of(losses).items()}
     return pd.concat([ordered[CELL].reset_index(drop=True), budgets.assign(**found)], axis=1)
+
+
+def build(inputs: Inputs) -> pd.DataFrame:
+    return table(inputs.tuning, inputs.by_rate)
+
+
+TABLE = Table(
+    build=build,
+    keys=(*CELL,),
+    columns={
+        "schedule": Column(str, "the schedule's name; null where the trials are those of all schedules together"),
+        "trials": Column(int, "how many trials there are to draw from", unit="trials"),
+        "k": Column(
+            int, "the budget: how many of them, drawn without replacement, tuning chooses among", unit="trials"
+        ),
+        "expected": Column(
+            float,
+            "expected test loss (median over the tuning seeds of the final one) of the trial that tuning prefers "
+            "among k, for its validation loss or, where runs end at their target, for its steps to it, over all "
+            "sets of k trials; infinite where it can be",
+        ),
+        "median": Column(float, "median of that test loss over all sets of k trials"),
+        "lower": Column(float, "first quartile of the same"),
+        "upper": Column(float, "third quartile of the same"),
+        "lost": Column(float, "share of the sets of k trials for which that test loss is infinite"),
+    },
+)

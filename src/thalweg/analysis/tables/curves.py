@@ -6,19 +6,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thalweg.analysis import histories
+from thalweg.analysis import histories, targets
 from thalweg.analysis.choose import CELL
-from thalweg.analysis.histories import FINISHED, LOST
+from thalweg.analysis.columns import Column
+from thalweg.analysis.histories import FAILURES, FINISHED
+from thalweg.analysis.inputs import Inputs
 from thalweg.analysis.statistics import intervals
-from thalweg.analysis.tables import targets
+from thalweg.analysis.table import Table
 from thalweg.experiment.schema import Experiment
 
-DIAGNOSTICS = ("gradient_norm", "update_ratio", "gradient_noise_scale", "batch_gradient_variance")
-"""What is told of gradients, as far as it was recorded."""
+SPREAD = ["n", *FAILURES, "median", "lower", "upper"]
 
-SPREAD = ["n", *LOST, "median", "lower", "upper"]
 POINT = ["step", "epoch", "examples"]
+
 SHARES = {"median": 0.5, "lower": 0.25, "upper": 0.75}
+
 SHARED = ["problem", "batch_size"]
 """What cells have in common whose runs are evaluated at the same steps."""
 
@@ -37,27 +39,10 @@ def table(
     """
     found = histories.metrics(recorded.columns)
     quantities = [({"split": one.split, "metric": one.name}, one.column, one.worst) for one in found]
-    return _table(evaluation, recorded, quantities, ["split", "metric"], experiment, examples)
+    return tabulate(evaluation, recorded, quantities, ["split", "metric"], experiment, examples)
 
 
-def diagnostics(
-    evaluation: pd.DataFrame, recorded: pd.DataFrame, experiment: Experiment, examples: Mapping[str, float]
-) -> pd.DataFrame:
-    """The same of each quantity of DIAGNOSTICS, from the first step at which it was recorded.
-
-    The worst value is infinity. `batch_gradient_variance` is tr(Σ) / batch size, the variance of a batch's gradient
-    (McCandlish et al. 2018, arXiv:1812.06162, section 2.2). Where an epoch is one batch nothing is known of either
-    quantity of noise, and there is no row.
-    """
-    if "gradient_variance" in recorded:
-        batch_sizes = evaluation.drop_duplicates("run").set_index("run")["batch_size"]
-        of_runs = recorded["run"].map(batch_sizes).astype(float)
-        recorded = recorded.assign(batch_gradient_variance=recorded["gradient_variance"] / of_runs)
-    quantities = [({"quantity": name}, name, np.inf) for name in DIAGNOSTICS if name in recorded]
-    return _table(evaluation, recorded, quantities, ["quantity"], experiment, examples)
-
-
-def _table(
+def tabulate(
     evaluation: pd.DataFrame,
     recorded: pd.DataFrame,
     quantities: Quantities,
@@ -69,12 +54,12 @@ def _table(
     order = [*CELL, *names, *POINT, *SPREAD]
     if not parts:
         return evaluation.iloc[:0].reindex(columns=order)
-    made = pd.concat(parts, ignore_index=True)
-    of_cells = evaluation[[*CELL, "steps_per_epoch"]].take(made["place"]).reset_index(drop=True)
-    made = pd.concat([of_cells, made], axis=1).astype(dict.fromkeys(names, "str"))
-    made["epoch"] = made["step"] / made["steps_per_epoch"]
-    made["examples"] = targets.examples_seen(made["step"], made, experiment, examples)
-    return made[order]
+    points = pd.concat(parts, ignore_index=True)
+    of_cells = evaluation[[*CELL, "steps_per_epoch"]].take(points["place"]).reset_index(drop=True)
+    points = pd.concat([of_cells, points], axis=1).astype(dict.fromkeys(names, "str"))
+    points["epoch"] = points["step"] / points["steps_per_epoch"]
+    points["examples"] = targets.examples_seen(points["step"], points, experiment, examples)
+    return points[order]
 
 
 def _spreads(evaluation: pd.DataFrame, recorded: pd.DataFrame, quantities: Quantities) -> Iterator[pd.DataFrame]:
@@ -111,7 +96,7 @@ def _of_cells(
     ended_well = group["outcome"].isin(FINISHED).to_numpy()
     latest = np.maximum.accumulate(np.where(there, np.arange(len(steps)), 0), axis=1)
     values[ended_well] = np.take_along_axis(values, latest, axis=1)[ended_well]
-    lost = {name: ~there & (group["outcome"] == how).to_numpy()[:, None] for name, how in LOST.items()}
+    lost = {name: ~there & (group["outcome"] == how).to_numpy()[:, None] for name, how in FAILURES.items()}
     # What finished runs did not record is not known, and not infinite.
     cells = [runs for runs in cells if there[runs].any() or not ended_well[runs].any()]
     ordered = [np.sort(values[runs], axis=0) for runs in cells]
@@ -120,6 +105,30 @@ def _of_cells(
         **{name: [of_runs[runs].sum(axis=0) for runs in cells] for name, of_runs in lost.items()},
         **{name: [intervals.quantile(one, share) for one in ordered] for name, share in SHARES.items()},
     }
-    told = {name: np.ravel(of_cells) for name, of_cells in columns.items()}
+    flat_columns = {name: np.ravel(of_cells) for name, of_cells in columns.items()}
     places = np.repeat(group.index[[runs[0] for runs in cells]], len(steps))
-    return pd.DataFrame({"place": places, "step": np.tile(steps, len(cells)), **told})
+    return pd.DataFrame({"place": places, "step": np.tile(steps, len(cells)), **flat_columns})
+
+
+def build(inputs: Inputs) -> pd.DataFrame:
+    return table(inputs.evaluation, inputs.recorded, inputs.experiment, inputs.examples)
+
+
+TABLE = Table(
+    build=build,
+    keys=(*CELL, "step"),
+    columns={
+        "n": Column(
+            int, "evaluation runs at the chosen rate, diverged ones and those out of time included", unit="runs"
+        ),
+        "split": Column(str, "the examples on which the metric was taken"),
+        "metric": Column(str, "the metric's name"),
+        "diverged": Column(int, "how many had diverged by this step; they count as the worst value", unit="runs"),
+        "out_of_time": Column(
+            int, "how many had been stopped before this step; they count as the worst value", unit="runs"
+        ),
+        "median": Column(float, "median over the runs; one that reached its target before counts as it was there"),
+        "lower": Column(float, "first quartile over the runs"),
+        "upper": Column(float, "third quartile over the runs"),
+    },
+)

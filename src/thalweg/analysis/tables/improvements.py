@@ -1,16 +1,18 @@
 """How often one optimizer does better than another at the same seed: the probability of improvement."""
 
-from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from thalweg.analysis import comparing
 from thalweg.analysis.choose import CELL
-from thalweg.analysis.statistics import intervals
-from thalweg.analysis.tables import comparisons
+from thalweg.analysis.columns import MEASURE, Column
+from thalweg.analysis.inputs import Inputs
+from thalweg.analysis.statistics import paired
+from thalweg.analysis.table import Table
+from thalweg.analysis.tables import cells
 from thalweg.experiment.schema import Experiment
 
 COLUMNS = ["problem", "first", "second", "measure", "problems", "n", "probability", "lower", "upper"]
@@ -24,44 +26,59 @@ def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFram
     verdict says how the first compares with the second, and is corrected for all pairs of the problem. Over all
     problems the sign test takes the seeds of all of them.
     """
-    values, measures = comparisons.by_seed(experiment, evaluation), comparisons.measures(experiment)
-    best = comparisons.best_cells(by_cell, ["problem", "optimizer"])
+    values, measures = comparing.by_seed(experiment, evaluation), comparing.measures(experiment)
+    best = comparing.best_cells(by_cell, ["problem", "optimizer"])
     ends = {key[:2]: values.get(key) for key in best[CELL].itertuples(index=False, name=None)}
     pairs = list(combinations(experiment.optimizers, 2))
     signs = {
-        (problem, *pair): comparisons.signs(comparisons.paired(*(ends.get((problem, one)) for one in pair)))
+        (problem, *pair): paired.signs(comparing.paired(*(ends.get((problem, name)) for name in pair)))
         for problem in experiment.problems
         for pair in pairs
     }
     rows = []
-    for problem, among in [*((one, [one]) for one in experiment.problems), (None, list(experiment.problems))]:
-        of_pairs = {pair: [signs[one, *pair] for one in among if len(signs[one, *pair])] for pair in pairs}
-        decided = comparisons.decided({pair: np.concatenate([*found, []]) for pair, found in of_pairs.items()})
-        for (first, second), found in of_pairs.items():
+    for problem, names in [*((name, [name]) for name in experiment.problems), (None, list(experiment.problems))]:
+        of_pairs = {pair: [signs[name, *pair] for name in names if len(signs[name, *pair])] for pair in pairs}
+        decided = paired.decide(
+            {pair: np.concatenate([*signs_of_problems, []]) for pair, signs_of_problems in of_pairs.items()}
+        )
+        for (first, second), signs_of_problems in of_pairs.items():
             row: dict[str, Any] = {"problem": problem, "first": first, "second": second}
             row |= {
-                "measure": " or ".join(dict.fromkeys(measures[one] for one in among)),
-                "problems": len(found),
-                "n": sum(map(len, found)),
+                "measure": " or ".join(dict.fromkeys(measures[name] for name in names)),
+                "problems": len(signs_of_problems),
+                "n": sum(map(len, signs_of_problems)),
             }
-            row |= dict(zip(("probability", "lower", "upper"), improvement(found), strict=True))
+            row |= dict(zip(("probability", "lower", "upper"), paired.improvement(signs_of_problems), strict=True))
             rows.append({**row, **decided[first, second]})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def improvement(signs: Sequence[NDArray[np.float64]]) -> tuple[float, float, float]:
-    """The probability of being lower, a tie counting half, with its 95 % interval; NaN where there is none.
+def build(inputs: Inputs) -> pd.DataFrame:
+    return table(inputs.experiment, cells.build(inputs), inputs.evaluation)
 
-    `signs` are those of each problem, and the probability is the mean of theirs, each problem weighing the same. The
-    interval is the exact one of a share of so many seeds, which is cautious here: half a point for a tie spreads a mean
-    less than the toss of a coin would, and problems that differ spread it less than problems that are alike (Hoeffding
-    1956, On the distribution of the number of successes in independent trials). Where problems have unequally many
-    seeds, each counts as if it had as few as the smallest. A bootstrap over the seeds of each problem would shrink to
-    one point where one optimizer always wins: with three problems of 10 seeds and a probability of 0.95 that is so, and
-    the truth missed, in 0.95³⁰ = 21 % of samples.
-    """
-    if not signs:
-        return np.nan, np.nan, np.nan
-    probability = float(np.mean([(1 - np.mean(one)) / 2 for one in signs]))
-    seeds = len(signs) * min(map(len, signs))
-    return probability, *intervals.exact(probability * seeds, seeds)
+
+TABLE = Table(
+    build=build,
+    columns={
+        "problem": Column(str, "the problem's name in the experiment file; null for all problems together"),
+        "first": Column(str, "an optimizer, with the cell of it that tuning prefers"),
+        "second": Column(str, "another optimizer, with its own; each pair is there once"),
+        "measure": MEASURE,
+        "problems": Column(int, "on how many both were evaluated", unit="problems"),
+        "n": Column(int, "evaluation seeds that both have, those of all these problems", unit="seeds"),
+        "probability": Column(
+            float,
+            "share of seeds at which the first has the lower measure, a tie counting half; over all problems the "
+            "mean of theirs",
+        ),
+        "lower": Column(float, "lower end of its 95 % interval (Clopper–Pearson), for this pair by itself"),
+        "upper": Column(float, "upper end of it"),
+        "p": Column(float, "two-sided p of the exact sign test that both are lower as often, ties aside"),
+        "adjusted_p": Column(float, "p adjusted for all pairs of the problem, or of all problems together (Holm)"),
+        "verdict": Column(
+            str,
+            "of the first: lower or higher, where adjusted_p is at most 5 %; not distinguishable, where it is "
+            "above; or too few seeds, where even seeds that all agree could not bring it there",
+        ),
+    },
+)

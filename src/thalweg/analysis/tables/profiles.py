@@ -3,56 +3,28 @@
 A workload is a problem with one of its targets. An optimizer is represented on a problem by the one cell, schedule and
 batch size, that tuning prefers; so no evaluation run is both judge and party, and nobody picks the quickest batch size
 after the fact. The cells of two optimizers may differ in batch size, and their steps then are of different cost: so
-times are counted in examples too.
-"""
+times are counted in examples too."""
+
+from functools import cache
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import special
 
-from thalweg.analysis import histories
+from thalweg.analysis import histories, targets
 from thalweg.analysis.choose import TRIAL
+from thalweg.analysis.columns import Column
+from thalweg.analysis.inputs import Inputs
 from thalweg.analysis.statistics import intervals
-from thalweg.analysis.tables import targets
-from thalweg.analysis.tables.comparisons import holm
+from thalweg.analysis.statistics.performance_profiles import TAU_MAX, Array, against_the_best, ratios, score
+from thalweg.analysis.table import Table
 from thalweg.experiment.schema import Experiment
-
-TAU_MAX = 4
-"""An optimizer that takes this many times as long as the quickest is as one that never comes there (AlgoPerf's)."""
 
 MEASURES = {"steps": "taken", "examples": "examples_taken"}
 """What time is counted in, and the column of targets.times that has it."""
 
-Array = NDArray[np.float64]
-
-
-def ratios(times: Array) -> Array:
-    """Times to target as ratios to the shortest on the same workload; `times` is (…, optimizers, workloads).
-
-    An infinite time is an infinite ratio, also where every other is infinite (Dolan & Moré 2002, Benchmarking
-    optimization software with performance profiles). The shortest is one, also where it is zero.
-    """
-    shortest = times.min(axis=-2, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        quotients = np.where(times == shortest, 1.0, times / shortest)
-    return np.where(np.isinf(times), np.inf, quotients)
-
-
-def score(times: Array) -> Array:
-    """The integral of each optimizer's profile from τ = 1 to TAU_MAX, as a share of the most that it can be: an array
-    (…, optimizers), for `times` as those of `ratios`.
-
-    The AlgoPerf score (Dahl et al. 2023, Benchmarking neural network training algorithms, arXiv:2306.07179). The
-    profile at τ is the share of workloads with a ratio of at most τ, so that each workload is under it from its ratio
-    on: TAU_MAX less the ratio. NaN without workloads.
-    """
-    integrals: Array = np.clip(TAU_MAX - ratios(times), 0, None).sum(axis=-1)
-    return integrals / (times.shape[-1] or np.nan) / (TAU_MAX - 1)
-
 
 def tables(
-    found: pd.DataFrame, evaluation: pd.DataFrame, best: pd.DataFrame, experiment: Experiment
+    target_times: pd.DataFrame, evaluation: pd.DataFrame, best: pd.DataFrame, experiment: Experiment
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables `profiles` and `scores`, from targets.times, the runs of `evaluation` that these are of, and the CELL
     of each problem's and optimizer's best cell.
@@ -73,13 +45,13 @@ def tables(
     their difference in the same resamples: two intervals can overlap although the difference is never zero.
     """
     whole = complete(evaluation.merge(best), experiment)
-    found = found[found["problem"].isin(whole)].merge(best)
+    target_times = target_times[target_times["problem"].isin(whole)].merge(best)
     left_out = len(experiment.problems) - len(whole)
     profiles, scores = [], []
     for measure, column in MEASURES.items():
-        workloads, times = of_workloads(found, experiment, column)
+        workloads, times = of_workloads(target_times, experiment, column)
         profiles.append(_profile(workloads, times[0], best, experiment).assign(measure=measure))
-        scores.append(_scores(times, found["seed"].nunique(), left_out, experiment).assign(measure=measure))
+        scores.append(_scores(times, target_times["seed"].nunique(), left_out, experiment).assign(measure=measure))
     order = ["measure", "optimizer", "problem", "schedule", "batch_size", *TRIAL, "target", "time", "tau", "share"]
     by_optimizer = pd.concat(scores, ignore_index=True)
     by_optimizer.insert(0, "measure", by_optimizer.pop("measure"))
@@ -95,56 +67,33 @@ def complete(runs: pd.DataFrame, experiment: Experiment) -> list[str]:
     return list(counted.index[counted == len(experiment.optimizers) * runs["seed"].nunique()])
 
 
-def of_workloads(found: pd.DataFrame, experiment: Experiment, column: str) -> tuple[pd.DataFrame, Array]:
+def of_workloads(target_times: pd.DataFrame, experiment: Experiment, column: str) -> tuple[pd.DataFrame, Array]:
     """The workloads, and each optimizer's median time to them as an array (1 + resamples, optimizers, workloads)."""
     # Where a problem's examples are not known, none of its times is.
-    known = found[found[column].notna()]
-    workloads = known[["place", "problem", "target"]].drop_duplicates("place").sort_values("place", ignore_index=True)
-    optimizer = pd.Index(experiment.optimizers).get_indexer(known["optimizer"])
-    group = optimizer * len(workloads) + np.searchsorted(workloads["place"], known["place"])
-    medians = targets.resampled_medians(known, group, len(experiment.optimizers) * len(workloads), column)
+    known_times = target_times[target_times[column].notna()]
+    workloads = (
+        known_times[["place", "problem", "target"]].drop_duplicates("place").sort_values("place", ignore_index=True)
+    )
+    optimizer = pd.Index(experiment.optimizers).get_indexer(known_times["optimizer"])
+    group = optimizer * len(workloads) + np.searchsorted(workloads["place"], known_times["place"])
+    medians = targets.resampled_medians(known_times, group, len(experiment.optimizers) * len(workloads), column)
     return workloads, medians.T.reshape(medians.shape[1], len(experiment.optimizers), len(workloads))
 
 
 def _profile(workloads: pd.DataFrame, times: Array, best: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    made = pd.DataFrame({"optimizer": list(experiment.optimizers)}).merge(workloads, how="cross")
-    made["time"], made["tau"] = times.ravel(), ratios(times).ravel()
-    reached = made["tau"].where(np.isfinite(made["tau"])).groupby(made["optimizer"])
-    made["share"] = reached.rank(method="max").fillna(reached.transform("count")) / len(workloads)
-    made = made.merge(best, on=["problem", "optimizer"], how="left")
-    return histories.in_grid_order(made, experiment, ["optimizer", "tau", "place"])
-
-
-def against_the_best(drawn: Array, seeds: int) -> pd.DataFrame:
-    """A row an optimizer: its score less the highest one, with a 95 % interval, p, p adjusted (Holm) and the verdict.
-
-    `drawn` are scores (samples, optimizers), as they are first, then those of intervals.RESAMPLES samples of the seeds.
-    p is the interval inverted: two-sided, and 5 % where the interval's end is at zero. All of that is NaN for too few
-    seeds.
-    """
-    best = int(np.argmax(np.nan_to_num(drawn[0])))
-    apart = drawn - drawn[:, [best]]
-    made = pd.DataFrame({"difference": apart[0], "difference_lower": np.nan, "difference_upper": np.nan, "p": np.nan})
-    made["adjusted_p"], made["verdict"] = np.nan, "too few seeds"
-    if seeds >= intervals.FEWEST:
-        inflation = seeds / (seeds - 1)
-        made["difference_lower"], made["difference_upper"] = intervals.ends(apart[1:].T, inflation)
-        tails = np.stack([apart[1:] <= 0, apart[1:] >= 0]).sum(axis=1).min(axis=0)
-        share = (tails + 1) / (len(apart[1:]) + 1)
-        made["p"] = np.minimum(1, 2 * special.ndtr(special.ndtri(share) / np.sqrt(inflation)))
-        others = made.index != best
-        made.loc[others, "adjusted_p"] = holm(made.loc[others, "p"].to_numpy())
-        lower = (made["adjusted_p"] <= 1 - intervals.LEVEL) & (made["difference"] < 0)
-        made["verdict"] = np.where(lower, "lower", "not distinguishable")
-    # Of itself there is nothing to test.
-    made.loc[best, "p"] = np.nan
-    made.loc[best, "verdict"] = "reference"
-    return made
+    profile = pd.DataFrame({"optimizer": list(experiment.optimizers)}).merge(workloads, how="cross")
+    profile["time"], profile["tau"] = times.ravel(), ratios(times).ravel()
+    reached = profile["tau"].where(np.isfinite(profile["tau"])).groupby(profile["optimizer"])
+    profile["share"] = reached.rank(method="max").fillna(reached.transform("count")) / len(workloads)
+    profile = profile.merge(best, on=["problem", "optimizer"], how="left")
+    return histories.in_grid_order(profile, experiment, ["optimizer", "tau", "place"])
 
 
 def _scores(times: Array, seeds: int, left_out: int, experiment: Experiment) -> pd.DataFrame:
-    drawn, enough = score(times), seeds >= intervals.FEWEST
-    lower, upper = intervals.ends(drawn[1:].T, seeds / (seeds - 1)) if enough else np.full((2, len(drawn.T)), np.nan)
+    drawn, enough = score(times), seeds >= intervals.MIN_VALUES
+    lower, upper = (
+        intervals.bootstrap_ends(drawn[1:].T, seeds / (seeds - 1)) if enough else np.full((2, len(drawn.T)), np.nan)
+    )
     return pd.DataFrame(
         {
             "optimizer": list(experiment.optimizers),
@@ -160,3 +109,30 @@ def _scores(times: Array, seeds: int, left_out: int, experiment: Experiment) -> 
             **against_the_best(drawn, seeds),
         }
     )
+
+
+@cache
+def build_both(inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of profiles and of scores, which rest on the same resamples."""
+    return tables(inputs.target_times, inputs.evaluation, inputs.preferred, inputs.experiment)
+
+
+def build(inputs: Inputs) -> pd.DataFrame:
+    return build_both(inputs)[0]
+
+
+TABLE = Table(
+    build=build,
+    columns={
+        "measure": Column(str, "what times are counted in: steps, or examples, an example counting each time"),
+        "schedule": Column(str, "that of the optimizer's best cell on the problem, by tuning_validation_loss"),
+        "target": Column(str, "with the problem a workload: what a run is to reach, as in the table targets"),
+        "time": Column(
+            float, "median over evaluation runs of the time to the target; infinite where fewer than half reach it"
+        ),
+        "tau": Column(float, "τ: that time / the shortest of all optimizers; infinite where the time is"),
+        "share": Column(
+            float, "the profile at this τ: the share of all workloads on which the optimizer's τ is not higher"
+        ),
+    },
+)

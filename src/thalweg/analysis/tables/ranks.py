@@ -1,33 +1,26 @@
 """How optimizers rank over all problems: their ranks, whether these differ, and how far each is from the best cells."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from thalweg.analysis import histories
+from thalweg.analysis import comparing, histories
 from thalweg.analysis.choose import CELL, TRIAL
-from thalweg.analysis.statistics import intervals
-from thalweg.analysis.tables import comparisons
+from thalweg.analysis.columns import MEASURE, Column
+from thalweg.analysis.inputs import Inputs
+from thalweg.analysis.statistics import intervals, paired
+from thalweg.analysis.statistics.friedman import Friedman, caution, friedman, permutation_p
+from thalweg.analysis.table import Table
+from thalweg.analysis.tables import cells
 from thalweg.experiment.schema import Experiment
 
-_ENTROPY = 20_250_102
-
-
-class Friedman(NamedTuple):
-    """Whether mean ranks differ (`p` is that of `f`), and by how much two of them must."""
-
-    chi_square: float
-    f: float
-    p: float
-    critical_difference: float
-
-
 RATIO = ["ratio", "lower", "upper"]
+
 TEST = [*Friedman._fields, "permutation_p", "caution"]
+
 COLUMNS = [*CELL, *TRIAL, "measure", "problems", "n", "value", "rank", *RATIO, *TEST]
 
 
@@ -35,19 +28,19 @@ def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFram
     """A row a problem and optimizer, and one an optimizer over all problems (there `problem` is null).
 
     Each optimizer stands there with its best cell, ranked by the interquartile mean of what `comparisons` compares that
-    cell by; losses below histories.RESOLUTION tie, as infinite ones do, and ties share their ranks. `ratio` is the
+    cell by; losses below histories.LOSS_RESOLUTION tie, as infinite ones do, and ties share their ranks. `ratio` is the
     geometric interquartile mean, over seeds and over problems, of the ratio to the problem's best cell at the same
     seed; null where a value is not positive. All problems are those on which every optimizer has evaluation runs; on
     another one nobody has a rank.
     """
-    by_seed = comparisons.by_seed(experiment, evaluation)
-    best = comparisons.best_cells(by_cell, ["problem", "optimizer"])
+    by_seed = comparing.by_seed(experiment, evaluation)
+    best = comparing.best_cells(by_cell, ["problem", "optimizer"])
     reference = {key[0]: key for key in best.drop_duplicates("problem")[CELL].itertuples(index=False, name=None)}
     found = histories.in_grid_order(best, experiment, ["problem", "optimizer"])
     keys = list(found[CELL].itertuples(index=False, name=None))
-    both = [comparisons.paired(by_seed.get(key), by_seed.get(reference[key[0]])) for key in keys]
-    ratios = [comparisons.ratios(one) for one in both]
-    found["measure"] = found["problem"].map(comparisons.measures(experiment))
+    both = [comparing.paired(by_seed.get(key), by_seed.get(reference[key[0]])) for key in keys]
+    ratios = [paired.ratios(one) for one in both]
+    found["measure"] = found["problem"].map(comparing.measures(experiment))
     found["value"] = [
         intervals.interquartile_mean(by_seed[key].to_numpy()) if key in by_seed else np.nan for key in keys
     ]
@@ -58,53 +51,6 @@ def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFram
     found[RATIO] = [_aggregate([one]) for one in ratios]
     rows = [*found.to_dict("records"), *_over_problems(found[complete])]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"batch_size": "Int64", "caution": "str"})
-
-
-def friedman(ranks: NDArray[np.float64]) -> Friedman:
-    """Friedman's χ², Iman and Davenport's F with its p, and Nemenyi's critical difference of mean ranks at 5 %.
-
-    `ranks` is problems × optimizers, each row the ranks of one problem. As Demšar 2006 has them (Statistical
-    comparisons of classifiers over multiple data sets, section 3.2.2), without correction for ties, which makes all of
-    them cautious. Where all problems agree on all ranks F is infinite, and its p is zero however few they are.
-    """
-    problems, optimizers = ranks.shape
-    found = float(chi_square(ranks))
-    with np.errstate(divide="ignore"):
-        f = np.float64((problems - 1) * found) / (problems * (optimizers - 1) - found)
-    p = float(stats.f.sf(f, optimizers - 1, (optimizers - 1) * (problems - 1)))
-    studentized = float(stats.studentized_range.ppf(intervals.LEVEL, optimizers, np.inf)) / np.sqrt(2)
-    return Friedman(found, float(f), p, float(studentized * np.sqrt(optimizers * (optimizers + 1) / (6 * problems))))
-
-
-def chi_square(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Friedman's χ² of ranks (… × problems × optimizers), not corrected for ties."""
-    problems, optimizers = ranks.shape[-2:]
-    # Twice a sum of ranks is a whole number, so that equal statistics are equal to the bit.
-    squares = (2 * ranks.sum(axis=-2) - problems * (optimizers + 1)) ** 2
-    found: NDArray[np.float64] = 3 * squares.sum(axis=-1) / (problems * optimizers * (optimizers + 1))
-    return found
-
-
-def permutation_p(ranks: NDArray[np.float64]) -> float:
-    """The p of Friedman's χ² where each problem's ranks could as well stand in any order: right for few problems too.
-
-    From our own fixed draws of orders, the one found being one more of them (Phipson & Smyth 2010, Permutation
-    p-values should never be zero).
-    """
-    alike = np.broadcast_to(ranks, (intervals.RESAMPLES, *ranks.shape))
-    drawn = np.random.default_rng([_ENTROPY, *ranks.shape]).permuted(alike, axis=-1)
-    return float((1 + (chi_square(drawn) >= chi_square(ranks)).sum()) / (1 + intervals.RESAMPLES))
-
-
-def caution(problems: int, optimizers: int) -> str | None:
-    """Why there is no test, or why F, its p and the critical difference are rough; None where they are not.
-
-    They are approximations for more than 10 problems and more than 5 optimizers (Demšar 2006, section 3.2.2).
-    """
-    if problems < 2 or optimizers < 3:
-        return "no test: fewer than 2 problems or 3 optimizers"
-    few = [what for what, are_few in (("problems", problems <= 10), ("optimizers", optimizers <= 5)) if are_few]
-    return f"rough: few {' and '.join(few)}" if few else None
 
 
 def _over_problems(found: pd.DataFrame) -> list[dict[str, Any]]:
@@ -135,6 +81,53 @@ def _aggregate(ratios: Sequence[NDArray[np.float64] | None]) -> tuple[float, flo
         logs = [np.log(one) for one in known]
         together = np.concatenate(logs)
         mixed = np.isposinf(together).any() and np.isneginf(together).any()
-        ends = (np.nan, np.nan) if mixed else intervals.stratified(logs)
+        ends = (np.nan, np.nan) if mixed else intervals.stratified_interval(logs)
         ratio, lower, upper = np.exp([intervals.interquartile_mean(together), *ends])
     return float(ratio), float(lower), float(upper)
+
+
+def build(inputs: Inputs) -> pd.DataFrame:
+    return table(inputs.experiment, cells.build(inputs), inputs.evaluation)
+
+
+TABLE = Table(
+    build=build,
+    columns={
+        "problem": Column(str, "the problem's name in the experiment file; null for all problems together"),
+        "schedule": Column(str, "that of the cell of the optimizer that tuning prefers on the problem"),
+        "batch_size": Column(int, "that of the same cell", unit="examples"),
+        "learning_rate": Column(float, "the rate chosen for that cell"),
+        "measure": MEASURE,
+        "problems": Column(
+            int, "how many the row speaks of: all together are those where every optimizer has a rank", unit="problems"
+        ),
+        "n": Column(int, "evaluation runs of those cells, diverged ones and those out of time included", unit="runs"),
+        "value": Column(float, "interquartile mean of the measure over evaluation seeds; what ranks are of"),
+        "rank": Column(
+            float,
+            "1 for the lowest value, ties sharing theirs, losses below 1.4e-14 being ties; over all problems the "
+            "mean; null where not every optimizer was evaluated",
+        ),
+        "ratio": Column(
+            float,
+            "geometric interquartile mean, over seeds and over problems, of the measure / that of the problem's "
+            "best cell at the same seed; null where one is not positive",
+        ),
+        "lower": Column(float, "lower end of its 95 % interval (bootstrap of the seeds of each problem)"),
+        "upper": Column(float, "upper end of it"),
+        "chi_square": Column(
+            float, "Friedman's χ² of the ranks, not corrected for ties; this and what follows are of all rows"
+        ),
+        "f": Column(float, "Iman and Davenport's F made of it; infinite where all problems agree on all ranks"),
+        "p": Column(float, "the p of F"),
+        "critical_difference": Column(float, "by how much two mean ranks must differ at 5 % (Nemenyi)"),
+        "permutation_p": Column(
+            float, "the p of χ² by permutation of each problem's ranks, right for few problems too"
+        ),
+        "caution": Column(
+            str,
+            "why there is no test, or why F, its p and critical_difference are rough: they are approximations for "
+            "more than 10 problems and more than 5 optimizers; null where they are not",
+        ),
+    },
+)

@@ -1,4 +1,4 @@
-"""What a step takes, by optimizers that were timed in turn, and the claims in seconds that rest on it.
+"""What a step takes by optimizers that were timed in turn, and claims in seconds, which rest on it.
 
 All of it is measured, so that it may come out otherwise on another machine or another day.
 """
@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thalweg.analysis import histories
 from thalweg.analysis.claims import effects, pairing
-from thalweg.analysis.claims import table as claims_table
 from thalweg.analysis.claims.finding import Finding
 from thalweg.analysis.claims.runs import Results
 from thalweg.analysis.statistics import intervals
-from thalweg.experiment.claims import Claim, Comparison
+from thalweg.experiment.claims import Comparison
 from thalweg.experiment.measures.base import RunMeasure
 from thalweg.experiment.schema import Experiment
 from thalweg.results.layout import timings_file
@@ -25,10 +23,10 @@ PROGRAM = ["problem", "batch_size", "optimizer"]
 """What a program is compiled for: what a step takes depends on it, and not on schedule, rate or seed."""
 
 MEASURED_ON = ["device", "threads", "cpu_model"]
-COLUMNS = [*PROGRAM, "rounds", "steps", "median", "reference", "ratio", "lower", "upper", *MEASURED_ON]
+
 TURN = [*PROGRAM, "round", "microseconds", "steps", *MEASURED_ON]
 
-HALF = 1 - (1 - intervals.LEVEL) / 2
+HALF = 1 - (1 - intervals.CONFIDENCE) / 2
 """The level of each of two intervals that are joined into one of 95 %."""
 
 
@@ -37,37 +35,6 @@ def read(experiment: Experiment, results: Path) -> pd.DataFrame:
     files = [timings_file(results, name) for name, grid in experiment.problems.items() if grid.timing]
     found = [pd.read_parquet(file) for file in files if file.is_file()]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=TURN)
-
-
-def table(experiment: Experiment, turns: pd.DataFrame) -> pd.DataFrame:
-    """A row a problem, batch size and optimizer: the time of a step, and its ratio to the first optimizer's.
-
-    A ratio is taken within a round, in which both had their turn within a moment; `ratio`, `lower` and `upper` are
-    median and quartiles over the rounds.
-    """
-    first = next(iter(experiment.optimizers))
-    of_first = turns.loc[turns["optimizer"] == first, [*PROGRAM[:2], "round", "microseconds"]]
-    paired = turns.merge(of_first, on=[*PROGRAM[:2], "round"], suffixes=("", "_of_first"))
-    rows = []
-    for key, group in paired.groupby(PROGRAM, sort=False):
-        ratios = (group["microseconds"] / group["microseconds_of_first"]).to_numpy(dtype=float)
-        lower, ratio, upper = intervals.quartiles(ratios)
-        median = intervals.quartiles(group["microseconds"].to_numpy(dtype=float))[1]
-        measured_on = group[MEASURED_ON].iloc[0]
-        rows.append((*key, len(group), group["steps"].iloc[0], median, first, ratio, lower, upper, *measured_on))
-    return histories.in_grid_order(pd.DataFrame(rows, columns=COLUMNS), experiment, PROGRAM)
-
-
-def claims_in_seconds(experiment: Experiment, results: Results, turns: pd.DataFrame) -> pd.DataFrame:
-    """The rows of claims in seconds, as those of the others stand in the table of claims."""
-
-    def finding(claim: Claim) -> Finding:
-        if claim.compare is None or not isinstance(claim.measure, RunMeasure):
-            raise ValueError(f"{claim.measure.text} is of what is compared")
-        return compared(experiment, claim.compare, claim.measure, results, turns)
-
-    asked = {name: claim for name, claim in experiment.claims.items() if claim.measure.is_in_seconds}
-    return claims_table.tabulate(experiment, asked, finding)
 
 
 def compared(
