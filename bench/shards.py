@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from thalweg.analysis.choose import choose, rates
-from thalweg.analysis.histories import counting_lost, with_outcomes
+from thalweg.analysis.histories import impute_failed, with_outcomes
 from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Experiment, ProblemGrid
 from thalweg.grid import Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
@@ -38,7 +38,7 @@ def write(experiment: Experiment, results: Path) -> None:
             histories = write_job(grid, results / "runs" / "tuning" / problem / optimizer, runs)
             chosen = {
                 (row.schedule, row.batch_size): Trial(row.learning_rate)
-                for row in choose(experiment, rates(counting_lost(with_outcomes(runs, histories)))).itertuples()
+                for row in choose(experiment, rates(impute_failed(with_outcomes(runs, histories)))).itertuples()
             }
             parts = [rows(grid, evaluation_runs(experiment, problem, optimizer, chosen), "evaluation")]
             for name, again in reproduction_runs(experiment, problem, optimizer).items():

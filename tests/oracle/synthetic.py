@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from thalweg.analysis.choose import choose, rates
-from thalweg.analysis.histories import counting_lost, with_outcomes
+from thalweg.analysis.histories import impute_failed, with_outcomes
 from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Experiment, ProblemGrid
 from thalweg.grid import Run, Trial, evaluation_runs, evaluation_steps, reproduction_runs, tuning_runs
@@ -242,7 +242,7 @@ def write(experiment: Experiment, results: Path) -> None:
         for optimizer in experiment.optimizers:
             tuning = [(run, "tuning", None) for run in tuning_runs(experiment, problem, optimizer)]
             runs, histories = write_job(experiment, results, "tuning", tuning)
-            chosen = choose(experiment, rates(counting_lost(with_outcomes(runs, histories))))
+            chosen = choose(experiment, rates(impute_failed(with_outcomes(runs, histories))))
             by_cell = {
                 (row.schedule, row.batch_size): Trial(row.learning_rate, tuple(json.loads(row.hyperparameters).items()))
                 for row in chosen.itertuples()

@@ -53,7 +53,7 @@ class Headline(NamedTuple):
     def verdict(self) -> str:
         """`identical`, `within tolerance` or `different`. Losses below the resolution count as the resolution."""
         value, *ends = self.published
-        least = histories.RESOLUTION if self.name.endswith("loss") else -math.inf
+        least = histories.LOSS_RESOLUTION if self.name.endswith("loss") else -math.inf
         lower, upper, here = (max(number, least) for number in (*ends, self.here))
         return "identical" if self.here == value else "within tolerance" if lower <= here <= upper else "different"
 

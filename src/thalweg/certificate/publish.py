@@ -69,7 +69,7 @@ def require_publishable(experiment: Experiment, results: Path, runs: pd.DataFram
             f"the results are of another state of the experiment or of the code ({outdated or len(runs):,} runs); "
             f"{again}"
         )
-    stopped = int((runs["outcome"] == histories.LOST["out_of_time"]).sum())
+    stopped = int((runs["outcome"] == histories.FAILURES["out_of_time"]).sum())
     if stopped:
         raise UnpublishableError(
             f"{stopped:,} runs were stopped because time was out, and what a clock decided cannot be published; give "

@@ -103,7 +103,7 @@ def chosen_trials(experiment: Experiment, numbers: Numbers) -> dict[Cell, Trial]
             content["validation_loss"], content.get("steps_to_target", [None] * len(setting.seeds)), strict=True
         )
     ]
-    chosen = choose(experiment, rates(histories.counting_lost(pd.DataFrame(rows))))
+    chosen = choose(experiment, rates(histories.impute_failed(pd.DataFrame(rows))))
     return {
         Cell(*row[:4]): Trial(row[4], tuple(json.loads(row[5]).items()))
         for row in chosen[[*CELL, *TRIAL]].itertuples(index=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from thalweg import templates
 from thalweg.analysis import histories
-from thalweg.analysis.tables import __main__ as tables
+from thalweg.analysis.tables import provenance
 from thalweg.certificate.comparison import Comparison, compare_with_published, comparison_to_json
 from thalweg.certificate.published import (
     Published,
@@ -63,7 +63,7 @@ def compare_sample(experiment: Experiment, published: Published, results: Path, 
     if changes:
         return Comparison(runs=0, missing=[], different={}, surroundings=[], configuration=changes)
     runs, _ = histories.trained(experiment, results)
-    environments = tables.provenance(histories.read(experiment, results, "measured"))
+    environments = provenance.table(histories.read(experiment, results, "measured"))
     as_published = with_published_records(published, experiment)
     return compare_with_published(published, as_published, results, runs, environments, settings)
 

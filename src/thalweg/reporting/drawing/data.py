@@ -12,9 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from thalweg import templates
+from thalweg.analysis import comparing
 from thalweg.analysis.choose import CELL, TRIAL
-from thalweg.analysis.histories import LOST
-from thalweg.analysis.tables import comparisons
+from thalweg.analysis.histories import FAILURES
 from thalweg.experiment.schema import Experiment
 from thalweg.grid import declared
 
@@ -50,7 +50,7 @@ def best_cells(tables: Path, problem: str) -> pd.DataFrame:
 
 def count_lost(rows: pd.DataFrame) -> dict[str, int]:
     """Count the runs of all rows that diverged, and those that ran out of time."""
-    return {column: int(rows[column].sum()) for column in LOST}
+    return {column: int(rows[column].sum()) for column in FAILURES}
 
 
 def count_seeds(cells: pd.DataFrame, expected_runs: int) -> dict[str, int]:
@@ -78,7 +78,7 @@ def lowest_and_highest(rows: pd.DataFrame, value: str, names: list[str]) -> dict
 
 def measures(experiment: Experiment, problem: str | None) -> list[str]:
     """Return what runs are compared by on a problem, or with None on all problems, each measure once."""
-    of_problems = comparisons.measures(experiment)
+    of_problems = comparing.measures(experiment)
     return list(dict.fromkeys(of_problems.values())) if problem is None else [of_problems[problem]]
 
 

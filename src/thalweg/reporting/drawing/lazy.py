@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "choose",
-    "comparisons",
+    "comparing",
     "data",
-    "factors",
     "findings",
     "histories",
     "legends",
@@ -24,6 +23,7 @@ __all__ = [
     "scales",
     "sns",
     "style",
+    "variance",
 ]
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import seaborn as sns
 
-    from thalweg.analysis import choose, histories
-    from thalweg.analysis.tables import comparisons, factors
+    from thalweg.analysis import choose, comparing, histories
+    from thalweg.analysis.statistics import variance
     from thalweg.reporting import style
     from thalweg.reporting.drawing import data, legends, lines, matrix, panels, scales
     from thalweg.reporting.html import findings
@@ -52,8 +52,10 @@ else:
             )
 
     mpl, np, pd, sns = map(LazyModule, ("matplotlib", "numpy", "pandas", "seaborn"))
-    choose, histories = (LazyModule(f"thalweg.analysis.{name}") for name in ("choose", "histories"))
-    comparisons, factors = (LazyModule(f"thalweg.analysis.tables.{name}") for name in ("comparisons", "factors"))
+    choose, comparing, histories = (
+        LazyModule(f"thalweg.analysis.{name}") for name in ("choose", "comparing", "histories")
+    )
+    variance = LazyModule("thalweg.analysis.statistics.variance")
     style, findings = LazyModule("thalweg.reporting.style"), LazyModule("thalweg.reporting.html.findings")
     data, legends, lines, matrix, panels, scales = (
         LazyModule(f"thalweg.reporting.drawing.{name}")

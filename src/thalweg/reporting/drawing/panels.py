@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from thalweg.analysis.histories import LOST
+from thalweg.analysis.histories import FAILURES
 from thalweg.reporting import style
 
 MAX_LINES = 6
@@ -157,7 +157,7 @@ def runs_present(n: int, seeds: int) -> str:
 
 def runs_lost(row: Any, seeds: int) -> str:
     """Write how many of a row's runs there are, diverged or ran out of time; nothing where all seeds finished."""
-    counts = [(getattr(row, column), outcome) for column, outcome in LOST.items()]
+    counts = [(getattr(row, column), outcome) for column, outcome in FAILURES.items()]
     parts = [runs_present(row.n, seeds), *(f"{count} of {row.n} {outcome}" for count, outcome in counts if count)]
     return ", ".join(filter(None, parts))
 
@@ -167,7 +167,7 @@ def write_lost_runs(axis: Axes, rows: pd.DataFrame, seeds: int) -> None:
     notes = [f"{row.optimizer}: {runs_lost(row, seeds)}" for row in rows.itertuples() if runs_lost(row, seeds)]
     room = letters_across(axis, style.small_font())
     if len(notes) > MAX_NAMED_OPTIMIZERS or any(len(note) > room for note in notes):
-        (total,) = rows[["n", *LOST]].sum().to_frame().T.itertuples()
+        (total,) = rows[["n", *FAILURES]].sum().to_frame().T.itertuples()
         notes = [runs_lost(total, seeds * len(rows))]
     write_notes(axis, notes)
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from thalweg import templates
-from thalweg.analysis.histories import RESOLUTION
+from thalweg.analysis.histories import LOSS_RESOLUTION
 from thalweg.reporting import style
 from thalweg.reporting.drawing import panels
 
@@ -17,13 +17,13 @@ from thalweg.reporting.drawing import panels
 def positive_limits(values: Any) -> tuple[float, float]:
     """Return limits of a logarithmic axis around all positive, finite values; (0.1, 10) where there are none.
 
-    The axis ends at the RESOLUTION, since smaller values count as that much.
+    The axis ends at the LOSS_RESOLUTION, since smaller values count as that much.
     """
     shown = np.asarray(values, dtype=float)
     shown = shown[np.isfinite(shown) & (shown > 0)]
     if not len(shown):
         return 0.1, 10.0
-    lower, upper = (max(float(end), RESOLUTION) for end in (shown.min() / 1.6, shown.max()))
+    lower, upper = (max(float(end), LOSS_RESOLUTION) for end in (shown.min() / 1.6, shown.max()))
     return lower, upper * 1.6
 
 
@@ -37,8 +37,8 @@ def linear_limits(values: np.ndarray[Any, Any]) -> tuple[float, float]:
 
 
 def any_unresolved(values: pd.Series) -> bool:
-    """Tell whether some values are below the RESOLUTION, and so on the edge of a logarithmic axis."""
-    return bool((values < RESOLUTION).any())
+    """Tell whether some values are below the LOSS_RESOLUTION, and so on the edge of a logarithmic axis."""
+    return bool((values < LOSS_RESOLUTION).any())
 
 
 def clip_to_axis(values: pd.Series, limits: tuple[float, float]) -> pd.Series:

@@ -8,15 +8,15 @@ from pathlib import Path
 from thalweg.experiment.schema import Experiment
 from thalweg.grid import declared
 from thalweg.reporting import palette
-from thalweg.reporting.drawing.lazy import choose, comparisons, data, histories, legends, np, panels, scales
+from thalweg.reporting.drawing.lazy import choose, comparing, data, histories, legends, np, panels, scales
 from thalweg.reporting.figures import Figure
 
 
 def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
     """Draw interquartile means over evaluation seeds with 95 % intervals; rates were chosen for each batch size."""
-    columns = ["optimizer", "schedule", "batch_size", *choose.TRIAL, "n", *histories.LOST]
-    measure = comparisons.measures(experiment)[problem]
-    column = comparisons.COLUMNS[measure]
+    columns = ["optimizer", "schedule", "batch_size", *choose.TRIAL, "n", *histories.FAILURES]
+    measure = comparing.measures(experiment)[problem]
+    column = comparing.COLUMNS[measure]
     columns += [column, f"{column}_lower", f"{column}_upper"]
     cells = data.read_table(tables, "cells", problem)[columns]
     schedules = data.levels_present(list(experiment.schedules), cells["schedule"])
@@ -54,7 +54,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
         "batch_sizes": [int(size) for size in batch_sizes],
         "optimizers": len(styles),
         "interval": bool(cells[f"{column}_lower"].notna().any()),
-        "unresolved": measure == comparisons.LOSS and scales.any_unresolved(cells[column]),
+        "unresolved": measure == comparing.LOSS and scales.any_unresolved(cells[column]),
         **data.count_seeds(cells, declared(experiment)[problem, "evaluation"]),
         **data.count_lost(cells),
         **data.lowest_and_highest(cells, column, columns[:3]),

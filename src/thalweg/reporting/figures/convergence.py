@@ -67,7 +67,7 @@ def draw(
         **data.count_lost(final),
         **data.lowest_and_highest(final, "median", CELL),
     }
-    table = final[[*CELL, "n", *histories.LOST, "median", "lower", "upper"]]
+    table = final[[*CELL, "n", *histories.FAILURES, "median", "lower", "upper"]]
     return data.Drawing(figure, curves, table.sort_values("batch_size", kind="stable"), facts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from thalweg.experiment.schema import Experiment
 from thalweg.grid import trials
 from thalweg.reporting import palette
-from thalweg.reporting.drawing.lazy import data, factors, legends, panels, style
+from thalweg.reporting.drawing.lazy import data, legends, panels, style, variance
 from thalweg.reporting.figures import Figure
 
 MIN_WIDTH = 1.6
@@ -23,7 +23,7 @@ JOINING_LINE: dict[str, Any] = {"color": palette.MUTED, "linewidth": 0.8, "lines
 
 def draw(tables: Path, experiment: Experiment, problem: None) -> data.Drawing:
     """Draw each share alone with its jackknife interval, and the share with all interactions of the factor."""
-    terms = (*factors.FACTORS, factors.SEED)
+    terms = (*variance.FACTORS, variance.SEED)
     shares = data.read_table(tables, "factors")
     shown = shares[shares["term"].isin(terms)]
     problems = list(experiment.problems)
@@ -55,7 +55,7 @@ def draw(tables: Path, experiment: Experiment, problem: None) -> data.Drawing:
             legends.mark_handle(label="with interactions", **TOTAL_MARK),
         ],
     )
-    choices = shown[(shown["term"] != factors.SEED) & (shown["total"] > 0)]
+    choices = shown[(shown["term"] != variance.SEED) & (shown["total"] > 0)]
     greatest = choices.loc[choices.groupby("problem", sort=False)["total"].idxmax()] if len(choices) else choices
     facts = {
         "problems": len(problems),

@@ -91,7 +91,7 @@ def draw(tables: Path, experiment: Experiment, problem: str, quantities: Sequenc
         "thinned": len(shown) < len(recorded),
         **data.count_lost(cell_ends),
     }
-    table = final[[*CELL, "quantity", "n", *histories.LOST, "median", "lower", "upper"]]
+    table = final[[*CELL, "quantity", "n", *histories.FAILURES, "median", "lower", "upper"]]
     return data.Drawing(figure, recorded, table.sort_values("batch_size", kind="stable"), facts)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from thalweg import templates
 from thalweg.experiment.schema import Experiment
 from thalweg.reporting import palette
-from thalweg.reporting.drawing.lazy import comparisons, data, histories, np, panels, pd, scales, style
+from thalweg.reporting.drawing.lazy import comparing, data, histories, np, panels, pd, scales, style
 from thalweg.reporting.figures import Figure
 
 
@@ -20,8 +20,8 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
     best, seed_count = data.best_cells(tables, problem), len(experiment.seeds.evaluation)
     runs = data.read_table(tables, "runs", problem)
     seeds = best[data.TRAINED_CELL].merge(runs[runs["stage"] == "evaluation"])
-    measure = comparisons.measures(experiment)[problem]
-    compared = comparisons.COLUMNS[measure]
+    measure = comparing.measures(experiment)[problem]
+    compared = comparing.COLUMNS[measure]
     metrics = [name for name in best if name.startswith("final_test_") and name in seeds and best[name].notna().any()]
     columns = [compared, *(name for name in metrics if name != "final_test_loss")]
     styles = palette.line_styles(experiment.optimizers)
@@ -59,7 +59,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
                         textcoords="offset points",
                         fontsize=style.small_font(),
                     )
-            ending = measure != comparisons.LOSS and name == compared
+            ending = measure != comparing.LOSS and name == compared
             text = unreached_in_words(of_row[name], seed_count) if ending else panels.runs_lost(row, seed_count)
             if text:
                 # Above the strokes of the seeds.
@@ -95,14 +95,16 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
         "optimizers": len(best),
         "interval": bool(best[f"{compared}_lower"].notna().any()),
         "endless": any(is_one_sided(best, name) for name in columns),
-        "unresolved": measure == comparisons.LOSS and scales.any_unresolved(seeds[compared]),
+        "unresolved": measure == comparing.LOSS and scales.any_unresolved(seeds[compared]),
         **data.count_seeds(best, len(styles) * seed_count),
         "infinite": bool(np.isposinf(best[compared]).any()),
         **data.count_lost(best),
         **data.lowest_and_highest(best, compared, data.TRAINED_CELL),
     }
     numbers = [name + end for name in columns for end in ("", "_lower", "_upper")]
-    return data.Drawing(figure, pd.DataFrame(rows), best[[*data.TRAINED_CELL, "n", *histories.LOST, *numbers]], facts)
+    return data.Drawing(
+        figure, pd.DataFrame(rows), best[[*data.TRAINED_CELL, "n", *histories.FAILURES, *numbers]], facts
+    )
 
 
 def unreached_in_words(examples: pd.Series, seeds: int) -> str:

@@ -77,7 +77,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
     shown = shown.astype(dict.fromkeys(("batch_size", "seed", "step"), "Int64"))
     order = ["shown", *data.TRAINED_CELL, "seed", "step", *WEIGHTS, "train_loss"]
     return data.Drawing(
-        figure, shown[order], best[[*data.TRAINED_CELL, "n", *histories.LOST]].merge(reached, how="left"), facts
+        figure, shown[order], best[[*data.TRAINED_CELL, "n", *histories.FAILURES]].merge(reached, how="left"), facts
     )
 
 
