@@ -20,7 +20,7 @@ from scipy import stats
 
 from thalweg import paths as paths_of_project
 from thalweg import templates
-from thalweg.analysis.histories import RESOLUTION
+from thalweg.analysis.histories import LOSS_RESOLUTION
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Optimizer
@@ -49,6 +49,10 @@ def drawn_line(axis, colour):
 
 def test_every_figure_has_its_texts_and_a_place_of_its_own():
     assert len({figure.order for figure in BY_NAME.values()}) == len(BY_NAME)
+    sections = [
+        section for section, _ in itertools.groupby(figure.section for figure in BY_NAME.values() if figure.section)
+    ]
+    assert len(set(sections)) == len(sections), "figures of a section follow one another"
     for name, figure in BY_NAME.items():
         text = (paths_of_project.TEMPLATES / figure.texts).read_text(encoding="utf-8")
         macros = set(re.findall(r"[{<]% macro (\w+)\(\) %", text))
@@ -66,6 +70,83 @@ def test_which_figures_there_are_is_known_without_a_drawing_library(small):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+ADDED_MODULE = '''"""How many runs each optimizer has: a bar an optimizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from thalweg.experiment.schema import Experiment
+from thalweg.reporting.drawing.lazy import data, panels
+from thalweg.reporting.figures import Figure
+
+
+def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
+    """Draw a bar for each optimizer."""
+    counts = data.read_table(tables, "runs", problem).groupby("optimizer").size().rename("n").reset_index()
+    figure, axes = panels.make_grid(1, 1, 2)
+    axes[0, 0].bar(counts["optimizer"], counts["n"])
+    return data.Drawing(figure, counts, counts, {"runs": int(counts["n"].sum())})
+
+
+FIGURES = (Figure("bars", draw, order=65, section="Added", applies=lambda experiment, problem: problem == "linear"),)
+'''
+ADDED_TEMPLATE = """{% macro caption() %}
+<b>Bars</b> of {{ one.facts.runs }} runs.
+{% endmacro %}
+
+{% macro alternative() %}{% autoescape false %}
+Bars of {{ runs }} runs on {{ problem }}.
+{% endautoescape %}{% endmacro %}
+
+<% macro tex() %>
+\\textbf{Bars} of << facts.runs >> runs.
+<% endmacro %>
+"""
+DRAW_ADDED = """
+import sys
+from pathlib import Path
+from thalweg.experiment.loading import load
+from thalweg.reporting import style
+from thalweg.reporting.drawing.output import write
+from thalweg.reporting.figures import BY_NAME, figures_of
+from thalweg.reporting.paper import tex
+file, tables, folder = map(Path, sys.argv[1:])
+assert [problem for problem in load(file).problems if "bars" in figures_of(load(file), problem)] == ["linear"]
+with style.applied():
+    write("bars", "linear", BY_NAME["bars"].draw(tables, load(file), "linear"), folder)
+shown = {"texts": BY_NAME["bars"].texts, "facts": {"runs": 9}, "label": "x", "place": "x", "rule": "x", "sha256": ""}
+print(tex.render("figure.tex", **shown, experiment=load(file)))
+"""
+
+
+def test_a_figure_is_added_by_a_module_and_a_template(small, report, tmp_path):
+    """On a copy of the project: it stands in the page under its heading, and in a paper with its caption."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    for name in ("src", "reports", "workflow"):
+        shutil.copytree(paths_of_project.PROJECT / name, project / name)
+    for name in ("Snakefile", "CITATION.cff"):
+        shutil.copy(paths_of_project.PROJECT / name, project)
+    shutil.copytree(report, site)
+    (project / "src/thalweg/reporting/figures/bars.py").write_text(ADDED_MODULE)
+    (project / "reports/figures/bars.html").write_text(ADDED_TEMPLATE)
+
+    def run(*command):
+        elsewhere = {**os.environ, "PYTHONPATH": str(project / "src")}
+        return subprocess.run([sys.executable, *command], check=True, env=elsewhere, capture_output=True, text=True)
+
+    file, results = small
+    captioned = run("-c", DRAW_ADDED, file, results / "tables", site / "figures").stdout
+    assert r"\caption{\textbf{Bars} of 9 runs." in captioned
+    run("-m", "thalweg.reporting.html.pages", "--experiment", file, "--results", results, "--output", site)
+    runs = int((pd.read_parquet(results / "tables" / "runs.parquet")["problem"] == "linear").sum())
+    text = (site / "problems/linear.html").read_text(encoding="utf-8")
+    assert f"<b>Bars</b> of {runs} runs." in text and f'alt="Bars of {runs} runs on linear."' in text
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
+    assert headings[headings.index("Added") - 1] == "Convergence"
+    assert "bars" not in (site / "problems/digits_cnn.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("problem", "name"), DRAWN)
@@ -614,8 +695,8 @@ def test_what_is_thinned_stands_in_the_csv_as_a_whole(wide, tmp_path):
 
 def test_losses_that_single_precision_does_not_tell_apart_lie_on_the_edge():
     limits = scales.positive_limits(pd.Series([1.0, 1e-20, 0.0, np.inf]))
-    assert limits == (RESOLUTION, 1.6)
-    assert scales.clip_to_axis(pd.Series([0.0, 1e-20, 1.0]), limits).tolist() == [RESOLUTION, RESOLUTION, 1.0]
+    assert limits == (LOSS_RESOLUTION, 1.6)
+    assert scales.clip_to_axis(pd.Series([0.0, 1e-20, 1.0]), limits).tolist() == [LOSS_RESOLUTION, LOSS_RESOLUTION, 1.0]
 
 
 OF_FIGURES = {

@@ -286,8 +286,8 @@ def test_no_character_is_a_command():
 
 
 def test_commands_have_letters_alone():
-    assert paper.macro("adam", "sine", "Loss") == "ThwAdamSineLoss"
-    assert paper.macro("adam_2", "s10") == "ThwAdamTwoSOneZero"
+    assert paper.command("adam", "sine", "Loss") == "ThwAdamSineLoss"
+    assert paper.command("adam_2", "s10") == "ThwAdamTwoSOneZero"
 
 
 def mistakes(small, text, old="", new=""):

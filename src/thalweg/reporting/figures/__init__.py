@@ -1,6 +1,13 @@
 """The figures, one module each; `python -m thalweg.reporting.figures` draws all of a problem, or over all problems.
 
-A module of this package says in `FIGURES` which figures it draws. Importing it loads no drawing library.
+A module of this package says in `FIGURES` which figures it draws. Importing it must not load a drawing library, since
+every launch asks which figures there are; so it imports those from `thalweg.reporting.drawing.lazy`. The texts of a
+figure stand in reports/figures/NAME.html, as Jinja2 macros:
+
+* `caption`, of the report. It knows what the page knows, and the figure itself as `one`.
+* `alternative`, for those who do not see the figure. It knows the facts of the drawing, and the problem's name.
+* `tex`, the caption of a paper, with the marks of reports/paper/. It knows the facts as `facts`, and that text as `alt`.
+* `summary`, if the figure is folded: what is clicked to see it.
 """
 
 import pkgutil

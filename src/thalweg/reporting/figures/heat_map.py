@@ -13,7 +13,7 @@ from thalweg.grid import declared
 from thalweg.reporting import palette
 from thalweg.reporting.drawing.lazy import (
     choose,
-    comparisons,
+    comparing,
     data,
     findings,
     histories,
@@ -36,14 +36,14 @@ MIN_CELL_WIDTH = 0.7
 def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
     """Draw interquartile means over evaluation seeds at the chosen rates. Colour: how many times the lowest it is."""
     all_cells = data.read_table(tables, "cells", problem)
-    measure = comparisons.measures(experiment)[problem]
-    column = comparisons.COLUMNS[measure]
+    measure = comparing.measures(experiment)[problem]
+    column = comparing.COLUMNS[measure]
     cells = all_cells[
-        [*CELL, *choose.TRIAL, "n", *histories.LOST, *(column + end for end in ("", "_lower", "_upper"))]
+        [*CELL, *choose.TRIAL, "n", *histories.FAILURES, *(column + end for end in ("", "_lower", "_upper"))]
     ].copy()
     values = histories.resolved(cells[column].astype(float))
     cells["times_lowest"] = (values / values.min()).where(np.isfinite(values), values)
-    best = findings.chosen(data.read_table(tables, "comparisons", problem), all_cells)
+    best = findings.find_chosen_cell(data.read_table(tables, "comparisons", problem), all_cells)
     chosen = None if best is None else findings.records(best[CELL])[0]
     cells["chosen"] = (cells[CELL] == pd.Series(chosen, index=CELL)).all(axis=1)
     optimizers, schedules = list(experiment.optimizers), list(experiment.schedules)
@@ -71,7 +71,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
         mpl.ticker.LogLocator(subs=(1, 1.2, 1.5, 2) if highest < 3 else (1, 2, 5) if highest < 100 else (1,))
     )
     marks: list[Any] = [legends.patch_handle(label="chosen by the tuning runs", **matrix.FRAME)]
-    if cells[list(histories.LOST)].any(axis=None):
+    if cells[list(histories.FAILURES)].any(axis=None):
         lost = "diverged or out of time" if cells["out_of_time"].any() else "diverged"
         marks.append(
             legends.patch_handle(label=f"foot: {lost}, how many of all", **matrix.HATCH, edgecolor=palette.MUTED)
@@ -106,7 +106,7 @@ def draw_cell(axis: mpl.axes.Axes, x: int, y: int, cell: Any, seeds: int, column
     if cell is None or not cell.n:
         matrix.write_text(axis, x, y, "not run", color=palette.MUTED)
         return
-    lost = sum(getattr(cell, name) for name in histories.LOST)
+    lost = sum(getattr(cell, name) for name in histories.FAILURES)
     present = panels.runs_present(cell.n, seeds)
     text = templates.number(getattr(cell, column)).replace(" × ", "·" if lost or present else "\n× ")
     text = "\n".join(filter(None, [text, present, f"{lost} of {cell.n}" if lost else ""]))

@@ -16,8 +16,17 @@ TABLES_OF_PROBLEMS = ("optimizers", "schedules", "batch_sizes")
 TABLES_OF_EXPERIMENT = ("claims", "ranks")
 TABLES = (*TABLES_OF_PROBLEMS, *TABLES_OF_EXPERIMENT)
 
-FIGURES = ("claims", "/improvements", "ranks", "profile", "factors", "convergence_test", "optimizers", "heat_map")
-"""Those of a paper whose experiment file does not say which; what the experiment has not is left out."""
+DEFAULT_FIGURES = (
+    "claims",
+    "/improvements",
+    "ranks",
+    "profile",
+    "factors",
+    "convergence_test",
+    "optimizers",
+    "heat_map",
+)
+"""The figures of a paper whose experiment file names none; what the experiment lacks is left out."""
 
 TEXTS = (
     *("article.tex", "style.tex", "numbers.tex", "numbers_list.tex", "results.tex"),
@@ -28,14 +37,14 @@ TEXTS = (
 PREFIX = "Thw"
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 ENDS = ("", "Lower", "Upper")
-COMPARED = {False: ("Loss", "Accuracy"), True: ("Examples",)}
-"""What is told of a cell, by whether its runs end at a target: there the loss is only that at which they stopped."""
+MEASURES = {False: ("Loss", "Accuracy"), True: ("Examples",)}
+"""The numbers of a cell, by whether its runs end at a target: there the loss is only that at which they stopped."""
 
 OF_CELL = (
     *(f"Ratio{end}" for end in ENDS),
     *("AdjustedP", "Rate", "Schedule", "BatchSize", "Seeds", "Diverged", "OutOfTime"),
 )
-"""What else is told of an optimizer's best cell on a problem."""
+"""Further numbers of an optimizer's best cell on a problem."""
 
 OF_BEST = ("BestOptimizer", "BestSchedule", "BestBatchSize", "BestRate", "BestSeeds")
 OF_PROBLEM = ("Measure", *OF_BEST, "Others", "Worse", "Better", "Alike")
@@ -59,58 +68,68 @@ class Shown(NamedTuple):
 
     @property
     def rule(self) -> str:
-        """The rule of Snakemake that draws it."""
+        """The rule of Snakemake that draws the figure."""
         return f"paper_{self.place.replace('/', '_')}"
 
 
 def chosen_figures(experiment: Experiment) -> dict[Shown, str]:
-    """The figures of a paper in their order, each with its style. Of those named twice the later style counts."""
-    paper, there = experiment.paper, _figures_there(experiment)
+    """Return the figures of a paper in their order, each with its style. Of one named twice the later style counts."""
+    paper, available = experiment.paper, _available_figures(experiment)
     if paper.figures is None:
-        return {one: paper.style for name in FIGURES for one in _named(name, there)}
-    return {one: entry.style or paper.style for entry in paper.figures for one in _named(entry.figure, there)}
+        return {shown: paper.style for name in DEFAULT_FIGURES for shown in _matching(name, available)}
+    return {
+        shown: entry.style or paper.style for entry in paper.figures for shown in _matching(entry.figure, available)
+    }
 
 
 def chosen_tables(experiment: Experiment) -> list[Shown]:
-    """The tables of a paper in their order."""
+    """Return the tables of a paper in their order."""
     names = TABLES if experiment.paper.tables is None else experiment.paper.tables
-    there = _tables_there(experiment)
-    return list(dict.fromkeys(one for name in names for one in _named(name, there)))
+    available = _available_tables(experiment)
+    return list(dict.fromkeys(shown for name in names for shown in _matching(name, available)))
 
 
 def check(experiment: Experiment) -> None:
-    """Raise ExperimentError with every figure, table and style that is not there, and every name of two numbers."""
-    found = [*_not_there(experiment), *_collisions(experiment)]
-    if found:
-        raise error_at(experiment.file, found)
+    """Check the section `paper` of an experiment file.
+
+    Raises:
+        ExperimentError: A figure, table or style does not exist, or two numbers have one name; it has all mistakes.
+    """
+    mistakes = [*_unknown_entries(experiment), *_collisions(experiment)]
+    if mistakes:
+        raise error_at(experiment.file, mistakes)
 
 
-def macro(*names: str) -> str:
-    """The command of LaTeX for a number: `adam`, `sine`, `Loss` is ThwAdamSineLoss. Digits are spelt, since a command
-    has letters alone."""
+def command(*names: str) -> str:
+    """Return the LaTeX command of a number: that of `adam`, `sine`, `Loss` is ThwAdamSineLoss.
+
+    Digits are spelt, since a command has letters alone.
+    """
     parts = [part for name in names for part in re.split(r"_|(?<=\d)|(?=\d)", name) if part]
     return PREFIX + "".join(DIGITS[int(part)] if part.isdigit() else part[0].upper() + part[1:] for part in parts)
 
 
-def macros(experiment: Experiment) -> Iterator[tuple[str, ...]]:
-    """The names that each number is called by; metrics other than the accuracy, and predictions other than the first,
-    are not known before the checks."""
+def command_names(experiment: Experiment) -> Iterator[tuple[str, ...]]:
+    """Yield the parts of each number's name.
+
+    Metrics other than the accuracy, and predictions other than the first, are not known before the checks.
+    """
     for problem, grid in experiment.problems.items():
-        compared = [f"{name}{end}" for name in COMPARED[grid.end_at_target] for end in ENDS]
+        compared = [f"{name}{end}" for name in MEASURES[grid.end_at_target] for end in ENDS]
         yield from ((optimizer, problem, name) for optimizer in experiment.optimizers for name in (*compared, *OF_CELL))
         yield from ((problem, name) for name in OF_PROBLEM)
         yield from ((problem, f"Best{name}") for name in compared[: len(ENDS)])
-    yield from ((one, name) for one in experiment.reproductions for name in OF_REPRODUCTION)
+    yield from ((reproduction, name) for reproduction in experiment.reproductions for name in OF_REPRODUCTION)
     yield from (("Claim", claim, name) for claim in experiment.claims for name in OF_CLAIM)
     yield from ((name,) for name in OF_EXPERIMENT)
 
 
-def _figures_there(experiment: Experiment) -> list[Shown]:
+def _available_figures(experiment: Experiment) -> list[Shown]:
     problems = (None, *experiment.problems)
     return [Shown(name, problem) for problem in problems for name in figures_of(experiment, problem)]
 
 
-def _tables_there(experiment: Experiment) -> list[Shown]:
+def _available_tables(experiment: Experiment) -> list[Shown]:
     of_experiment = {"claims": bool(experiment.claims), "ranks": "ranks" in figures_of(experiment, None)}
     return [
         *(Shown(name, None) for name in TABLES_OF_EXPERIMENT if of_experiment[name]),
@@ -118,27 +137,27 @@ def _tables_there(experiment: Experiment) -> list[Shown]:
     ]
 
 
-def _named(entry: str, there: list[Shown]) -> list[Shown]:
-    """What an entry means: a name alone is meant wherever there is one, `/name` of the whole experiment alone."""
+def _matching(entry: str, available: list[Shown]) -> list[Shown]:
+    """Return what an entry means: `name` wherever there is one, `/name` of the whole experiment alone."""
     problem, slash, name = entry.rpartition("/")
-    return [one for one in there if one.name == name and (not slash or (one.problem or "") == problem)]
+    return [shown for shown in available if shown.name == name and (not slash or (shown.problem or "") == problem)]
 
 
-def _not_there(experiment: Experiment) -> Iterator[tuple[Location, str]]:
+def _unknown_entries(experiment: Experiment) -> Iterator[tuple[Location, str]]:
     paper, known = experiment.paper, sizes.read_styles()
-    shown = [
+    entries = [
         *(("figures", k, entry.figure, tuple(BY_NAME)) for k, entry in enumerate(paper.figures or ())),
         *(("tables", k, entry, TABLES) for k, entry in enumerate(paper.tables or ())),
     ]
-    there = {"figures": _figures_there(experiment), "tables": _tables_there(experiment)}
-    for section, k, entry, names in shown:
+    available = {"figures": _available_figures(experiment), "tables": _available_tables(experiment)}
+    for section, k, entry, names in entries:
         problem, _, name = entry.rpartition("/")
         if name not in names:
             yield ("paper", section, k), f"{name!r} is no {section[:-1]}{suggest(name, names)}; {', '.join(names)} are"
         elif problem and problem not in experiment.problems:
             problems = list(experiment.problems)
             yield ("paper", section, k), f"{problem!r} is not among the problems{suggest(problem, problems)}"
-        elif not _named(entry, there[section]):
+        elif not _matching(entry, available[section]):
             yield ("paper", section, k), f"{entry!r} would have nothing to show in this experiment; leave it out"
     own = [(("paper", "figures", k, "style"), entry.style) for k, entry in enumerate(paper.figures or ())]
     for where, style in [(("paper", "style"), paper.style), *own]:
@@ -147,14 +166,14 @@ def _not_there(experiment: Experiment) -> Iterator[tuple[Location, str]]:
 
 
 def _collisions(experiment: Experiment) -> Iterator[tuple[Location, str]]:
-    """Numbers that would have one name, the first of each kind of them."""
-    called = [(macro(*names), names) for names in macros(experiment)]
-    counts = Counter(name for name, _ in called)
-    told: set[tuple[tuple[str, ...], ...]] = set()
+    """Yield numbers that would have one name, the first of each kind."""
+    commands = [(command(*names), names) for names in command_names(experiment)]
+    counts = Counter(name for name, _ in commands)
+    reported: set[tuple[tuple[str, ...], ...]] = set()
     for name in (name for name, count in counts.items() if count > 1):
-        both = tuple(names for other, names in called if other == name)
+        both = tuple(names for other, names in commands if other == name)
         kind = tuple(names[:-1] for names in both)
-        if kind not in told:
-            told.add(kind)
+        if kind not in reported:
+            reported.add(kind)
             texts = " and ".join(" ".join(names) for names in both)
             yield ("paper",), f"the numbers {texts} would both be called \\{name}; rename one of them"

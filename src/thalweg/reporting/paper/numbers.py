@@ -7,16 +7,16 @@ from typing import Any
 import pandas as pd
 
 from thalweg.analysis.choose import CELL
-from thalweg.analysis.tables.comparisons import COLUMNS, LOSS
+from thalweg.analysis.comparing import COLUMNS, LOSS
 from thalweg.experiment.schema import Experiment
-from thalweg.reporting.html.findings import chosen, records
-from thalweg.reporting.paper import ENDS, macro, tex
+from thalweg.reporting.html.findings import find_chosen_cell, records
+from thalweg.reporting.paper import ENDS, command, tex
 from thalweg.reporting.paper.tex import Tex
 
 UNITS = {"ratio": 1, "value": 1, "difference": 100, "share": 100}
-"""What an effect is multiplied by: differences are told in points and shares in %."""
+"""What an effect is multiplied by: differences are given in points and shares in %."""
 
-PREDICTED = 5
+PREDICTION_DIGITS = 5
 """The significant digits of a prediction, which is compared with a true value close to it."""
 
 VERDICTS = {"Holds": "holds", "Fails": "fails", "Undecided": "undecided"}
@@ -24,14 +24,14 @@ SUFFIXES = dict(zip(ENDS, ("", "_lower", "_upper"), strict=True))
 
 
 def numbers(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str, Tex]:
-    """Each number by its command's name. Raises ValueError where two have one name."""
-    found = [
+    """Return each number by the name of its command. Raises ValueError where two have one name."""
+    parts = [
         *_of_experiment(experiment, tables),
         *_of_problems(experiment, tables),
         *_of_reproductions(tables["reproductions"]),
         *_of_claims(tables["claims"]),
     ]
-    named = [(macro(*names), value) for names, value in found]
+    named = [(command(*names), value) for names, value in parts]
     twice = sorted(name for name, count in Counter(name for name, _ in named).items() if count > 1)
     if twice:
         raise ValueError(f"several numbers would be called {', '.join(twice)}; rename a metric")
@@ -39,33 +39,36 @@ def numbers(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str
 
 
 def metrics(cells: pd.DataFrame) -> list[str]:
-    """The metrics that cells have on the test split, beside the loss."""
+    """Return the metrics that cells have on the test split, beside the loss."""
     names = [name.removeprefix("final_test_").removesuffix("_lower") for name in cells if name.endswith("_lower")]
     return [name for name in names if name != "loss" and f"final_test_{name}" in cells]
 
 
 def metrics_of(row: dict[str, Any], names: list[str]) -> list[str]:
-    """Those of some metrics that a cell's runs are told by: none where they end at a target, wherever they then are."""
+    """Return those of some metrics that a cell has: none where its runs end at a target, wherever they then are."""
     return [name for name in names if row["measure"] == LOSS and row[f"final_test_{name}"] is not None]
 
 
 def verdicts(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The levels of each verdict, in their order."""
-    return {name: [row["level"] for row in rows if row["verdict"] == name] for name in (*TOLD.values(), FEW)}
+    """Return the levels of each verdict, in their order."""
+    return {
+        name: [row["level"] for row in rows if row["verdict"] == name]
+        for name in (*VERDICT_NAMES.values(), TOO_FEW_SEEDS)
+    }
 
 
-TOLD = {"Worse": "higher", "Better": "lower", "Alike": "not distinguishable"}
-FEW = "too few seeds"
+VERDICT_NAMES = {"Worse": "higher", "Better": "lower", "Alike": "not distinguishable"}
+TOO_FEW_SEEDS = "too few seeds"
 
 
 def best_cells(tables: dict[str, pd.DataFrame], factor: str) -> pd.DataFrame:
     """A row for each problem and level of a factor: its best cell, as in `comparisons`, with the cell's results."""
     compared = tables["comparisons"]
-    compared = compared.loc[compared["factor"] == factor, [*CELL, "level", "measure", "ratio", *COMPARED]]
-    return compared.rename(columns=COMPARED).merge(tables["cells"], on=CELL)
+    compared = compared.loc[compared["factor"] == factor, [*CELL, "level", "measure", "ratio", *RATIO_COLUMNS]]
+    return compared.rename(columns=RATIO_COLUMNS).merge(tables["cells"], on=CELL)
 
 
-COMPARED = {"lower": "ratio_lower", "upper": "ratio_upper", "adjusted_p": "adjusted_p", "verdict": "verdict"}
+RATIO_COLUMNS = {"lower": "ratio_lower", "upper": "ratio_upper", "adjusted_p": "adjusted_p", "verdict": "verdict"}
 
 Named = Iterator[tuple[tuple[str, ...], Tex]]
 
@@ -97,7 +100,7 @@ def _of_problems(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> Nam
         of = row["optimizer"], row["problem"]
         yield from ((((*of, name)), value) for name, value in _of_cell(row, metrics(tables["cells"])))
     for problem in experiment.problems:
-        best = chosen(tables["comparisons"][tables["comparisons"]["problem"] == problem], tables["cells"])
+        best = find_chosen_cell(tables["comparisons"][tables["comparisons"]["problem"] == problem], tables["cells"])
         if best is None:
             continue
         rows = records(cells[cells["problem"] == problem])
@@ -108,15 +111,15 @@ def _of_problems(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> Nam
         yield from (((problem, f"Best{name}"), value) for name, value in (*_of_choice(row), *_compared(row, measure)))
         levels = verdicts(rows)
         yield (problem, "Others"), _count(len(rows) - 1)
-        yield (problem, "Worse"), _count(len(levels[TOLD["Worse"]]))
+        yield (problem, "Worse"), _count(len(levels[VERDICT_NAMES["Worse"]]))
         for name in ("Better", "Alike"):
-            yield (problem, name), tex.listed([tex.breakable(one) for one in levels[TOLD[name]]])
+            yield (problem, name), tex.listed([tex.breakable(level) for level in levels[VERDICT_NAMES[name]]])
 
 
 def _of_cell(row: dict[str, Any], others: list[str]) -> Iterator[tuple[str, Tex]]:
     yield from _compared(row, row["measure"])
     for metric in metrics_of(row, others):
-        called = macro(metric).removeprefix(macro())
+        called = command(metric).removeprefix(command())
         yield from ((f"{called}{end}", value) for end, value in _with_ends(row, f"final_test_{metric}"))
     yield from ((f"Ratio{end}", value) for end, value in _with_ends(row, "ratio"))
     yield "AdjustedP", tex.number(row["adjusted_p"])
@@ -147,10 +150,10 @@ def _of_reproductions(reproductions: pd.DataFrame) -> Named:
         which = f"_{int(place) + 1}" if predicts and int(place) else ""
         called = f"Prediction{which}_" if predicts else "Loss"
         for end, column in zip(ENDS, ("median", "lower", "upper"), strict=True):
-            yield (row["reproduction"], f"{called}{end}"), tex.number(row[column], PREDICTED if predicts else 3)
+            yield (row["reproduction"], f"{called}{end}"), tex.number(row[column], PREDICTION_DIGITS if predicts else 3)
         if predicts:
             yield (row["reproduction"], f"Point{which}"), tex.escaped(row["input"])
-            yield (row["reproduction"], f"Truth{which}"), tex.number(row["target"], PREDICTED)
+            yield (row["reproduction"], f"Truth{which}"), tex.number(row["target"], PREDICTION_DIGITS)
         else:
             yield (row["reproduction"], "Seeds"), _count(row["n"])
 
@@ -162,7 +165,7 @@ def _of_claims(claims: pd.DataFrame) -> Named:
         yield (*of, "Seeds"), _count(row["n"])
         for name, column in {"Effect": "effect", "EffectLower": "lower", "EffectUpper": "upper"}.items():
             value = None if row[column] is None else times * row[column]
-            yield (*of, name), tex.number(value, PREDICTED if row["unit"] == "value" else 3)
+            yield (*of, name), tex.number(value, PREDICTION_DIGITS if row["unit"] == "value" else 3)
 
 
 def _with_ends(row: dict[str, Any], name: str) -> Iterator[tuple[str, Tex]]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis.tables.comparisons import COLUMNS, EXAMPLES
+from thalweg.analysis.comparing import COLUMNS, EXAMPLES
 from thalweg.experiment.schema import Experiment
-from thalweg.reporting.html.findings import chosen, records
-from thalweg.reporting.paper.numbers import FEW, TOLD, VERDICTS, best_cells, verdicts
+from thalweg.reporting.html.findings import find_chosen_cell, records
+from thalweg.reporting.paper.numbers import TOO_FEW_SEEDS, VERDICT_NAMES, VERDICTS, best_cells, verdicts
 
 
 def results(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
@@ -18,8 +18,10 @@ def results(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str
     claims = [{**row, "says": experiment.claims[row["claim"]].says} for row in wholes]
     quantities = tables["reproductions"]
     return {
-        "problems": [one for one in problems if one],
-        "claims": {name: [one for one in claims if one["verdict"] == verdict] for name, verdict in VERDICTS.items()},
+        "problems": [problem for problem in problems if problem],
+        "claims": {
+            name: [claim for claim in claims if claim["verdict"] == verdict] for name, verdict in VERDICTS.items()
+        },
         "reproductions": {
             name: records(quantities[quantities["reproduction"] == name]) for name in experiment.reproductions
         },
@@ -29,7 +31,7 @@ def results(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str
 def _problem(problem: str, tables: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
     """Whether the chosen cell has an interval, and the other optimizers by the verdicts on them."""
     compared = tables["comparisons"][tables["comparisons"]["problem"] == problem]
-    best = chosen(compared, tables["cells"])
+    best = find_chosen_cell(compared, tables["cells"])
     if best is None:
         return None
     rows = best_cells(tables, "optimizer")
@@ -40,6 +42,6 @@ def _problem(problem: str, tables: dict[str, pd.DataFrame]) -> dict[str, Any] | 
         "at_target": measure == EXAMPLES,
         "interval": not math.isnan(best[f"{COLUMNS[measure]}_lower"].iloc[0]),
         "others": len(rows) - 1,
-        "few": bool(levels[FEW]),
-        **{called.lower(): levels[verdict] for called, verdict in TOLD.items()},
+        "few": bool(levels[TOO_FEW_SEEDS]),
+        **{called.lower(): levels[verdict] for called, verdict in VERDICT_NAMES.items()},
     }

@@ -1,10 +1,10 @@
-"""The tables of a paper, as rows for its templates. In bold stands whatever is not told from the best."""
+"""The tables of a paper, as rows for its templates. What cannot be told from the best is bold."""
 
 from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis.tables.comparisons import COLUMNS, measures
+from thalweg.analysis.comparing import COLUMNS, measures
 from thalweg.experiment.schema import Experiment
 from thalweg.reporting.html.findings import records
 from thalweg.reporting.paper import Shown
@@ -45,13 +45,15 @@ def levels(tables: dict[str, pd.DataFrame], problem: str, factor: str, measure: 
 
 def claims(experiment: Experiment, table: pd.DataFrame) -> dict[str, Any]:
     """The claims in the order of the experiment file, each with a row for the whole and one for each of its problems;
-    effects in the units that they are told in."""
+    effects are in the units that readers see."""
     rows = records(table)
     for row in rows:
         times = UNITS[row["unit"]]
         row |= {name: None if row[name] is None else times * row[name] for name in ("effect", "lower", "upper")}
-    told = {name: [row for row in rows if row["claim"] == name] for name in experiment.claims}
-    return {"claims": [{"says": experiment.claims[name].says, "rows": found} for name, found in told.items() if found]}
+    of_claims = {name: [row for row in rows if row["claim"] == name] for name in experiment.claims}
+    return {
+        "claims": [{"says": experiment.claims[name].says, "rows": rows} for name, rows in of_claims.items() if rows]
+    }
 
 
 def ranks(table: pd.DataFrame, improvements: pd.DataFrame) -> dict[str, Any]:

@@ -14,17 +14,17 @@ import jinja2
 from thalweg import templates
 from thalweg.paths import PAPER_TEMPLATES, TEMPLATES
 
-UNBROKEN = 12
-"""How many letters of a name stand together at most where a line may end."""
+MAX_UNBROKEN_LETTERS = 12
+"""How many letters of a name stand together at most, before a line may break."""
 
 _POWERS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-_KNOWN = {
+_IN_MATHEMATICS = {
     **{"×": r"\times", "≤": r"\le", "≥": r"\ge", "−": "-", "≠": r"\ne", "±": r"\pm", "∞": r"\infty", "·": r"\cdot"},
     **{"α": r"\alpha", "β": r"\beta", "ε": r"\epsilon", "τ": r"\tau", "σ": r"\sigma", "Σ": r"\Sigma", "√": r"\surd"},
     **{digit: f"^{{{plain}}}" for digit, plain in zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True)},
     **{"→": r"\to", "≈": r"\approx", "∈": r"\in", "…": r"\ldots", "°": r"^\circ"},
 }
-_MARKS = {
+_PUNCTUATION = {
     "‘": r"\textquoteleft{}",
     "’": "'",
     "“": r"\textquotedblleft{}",
@@ -47,30 +47,30 @@ class Tex(str):
 
 def escaped(value: object) -> Tex:
     """A text as LaTeX prints it, whatever it holds. What Debian's pdfLaTeX has no letter for is named by its number."""
-    text = "".join(map(_letter, " ".join(str(value).split())))
+    text = "".join(map(_escape_letter, " ".join(str(value).split())))
     return Tex(_DOUBLED.sub(r"\1{}", text))
 
 
-def _letter(one: str) -> str:
-    if one in _KNOWN:
-        return rf"\ensuremath{{{_KNOWN[one]}}}"
-    if one.isascii():
-        return _COMMANDS.get(one, one) if one.isprintable() else ""
-    if one in _MARKS:
-        return _MARKS[one]
-    if "À" <= one <= "ÿ":
-        return one
-    plain = unicodedata.normalize("NFKD", one)
-    return "".join(map(_letter, plain)) if plain.isascii() else f"[U+{ord(one):04X}]"
+def _escape_letter(letter: str) -> str:
+    if letter in _IN_MATHEMATICS:
+        return rf"\ensuremath{{{_IN_MATHEMATICS[letter]}}}"
+    if letter.isascii():
+        return _COMMANDS.get(letter, letter) if letter.isprintable() else ""
+    if letter in _PUNCTUATION:
+        return _PUNCTUATION[letter]
+    if "À" <= letter <= "ÿ":
+        return letter
+    plain = unicodedata.normalize("NFKD", letter)
+    return "".join(map(_escape_letter, plain)) if plain.isascii() else f"[U+{ord(letter):04X}]"
 
 
 def breakable(name: object) -> Tex:
     """A name that a line may break: after underscores, and where no one else would break it."""
     pieces, length = [], 0
-    for one in str(name):
-        length = 0 if one in "_ " else length + 1
-        pieces.append(escaped(one) if one != " " else " ")
-        if one == "_" or length == UNBROKEN:
+    for letter in str(name):
+        length = 0 if letter in "_ " else length + 1
+        pieces.append(escaped(letter) if letter != " " else " ")
+        if letter == "_" or length == MAX_UNBROKEN_LETTERS:
             pieces.append(Tex(r"\allowbreak{}"))
             length = 0
     return Tex("".join(pieces))
@@ -78,14 +78,14 @@ def breakable(name: object) -> Tex:
 
 def breakable_command(name: str) -> tuple[str, Tex]:
     """The name of a command, and how it is shown: a line may break before its capitals."""
-    shown = "".join(rf"\allowbreak{{}}{one}" if one.isupper() else one for one in name)
+    shown = "".join(rf"\allowbreak{{}}{letter}" if letter.isupper() else letter for letter in name)
     return name, Tex(rf"\textbackslash{{}}{shown}")
 
 
 def worded(text: object) -> Tex:
     """A sentence; of its words those that no dictionary has may be broken."""
     words = str(text).split()
-    return Tex(" ".join(escaped(word) if len(word) <= 2 * UNBROKEN else breakable(word) for word in words))
+    return Tex(" ".join(escaped(word) if len(word) <= 2 * MAX_UNBROKEN_LETTERS else breakable(word) for word in words))
 
 
 def number(value: float | None, digits: int = 3) -> Tex:
@@ -113,14 +113,14 @@ def interval(ends: tuple[float | None, float | None], digits: int = 3) -> Tex:
     return Tex("" if low == high == "--" else f"[{low}, {high}]")
 
 
-def many(count: int, one: str) -> Tex:
+def many(count: int, noun: str) -> Tex:
     """A count with its noun: 1 seed, 1,200 runs."""
-    return Tex(f"{count:,} {escaped(one)}{'' if count == 1 else 's'}")
+    return Tex(f"{count:,} {escaped(noun)}{'' if count == 1 else 's'}")
 
 
 def listed(items: list[Any]) -> Tex:
     """Things in a row, with `and` before the last."""
-    texts = [one if isinstance(one, Tex) else escaped(one) for one in items]
+    texts = [item if isinstance(item, Tex) else escaped(item) for item in items]
     return Tex(" and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts))
 
 

@@ -18,24 +18,24 @@ from thalweg.reporting.paper.tex import Tex
 from thalweg.results import digests
 from thalweg.results.files import write_atomically
 
-READ = ("cells", "claims", "comparisons", "counts", "improvements", "ranks", "reproductions")
-NARROW = 5.0
+TABLES_READ = ("cells", "claims", "comparisons", "counts", "improvements", "ranks", "reproductions")
+MIN_WIDE_COLUMN = 5.0
 """Inches. A narrower column is one of two. There intervals have no columns of their own in a table, and metrics beside
 the loss are left out."""
 
-FLOWING = ("claims",)
+FLOWING_TABLES = ("claims",)
 """Tables that stand in the text and break over pages, since they may be longer than one. They come first, or those that
 float would come between their pages."""
 
 
 def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
     """Every text by its place in the paper, from the `folder` of tables and the figures that are in `output`."""
-    frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in READ}
-    figures, listed = paper.chosen_figures(experiment), paper.chosen_tables(experiment)
+    frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES_READ}
+    figures, chosen = paper.chosen_figures(experiment), paper.chosen_tables(experiment)
     known, named = sizes.read_styles(), numbers.numbers(experiment, frames)
     style = known[experiment.paper.style]
     widest = max(known[name].width for name in (experiment.paper.style, *figures.values()))
-    wide = style.width >= NARROW
+    wide = style.width >= MIN_WIDE_COLUMN
     return {
         "article.tex": Tex((PAPER_TEMPLATES / "article.tex").read_text(encoding="utf-8")),
         "style.tex": tex.render("style.tex", width=style.width, widest=widest, wide=wide, name=experiment.paper.style),
@@ -45,27 +45,27 @@ def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
             "results.tex",
             **results.results(experiment, frames),
             command=partial(_command, named),
-            labels={one.place: _label(one) for one in listed},
+            labels={shown.place: _label(shown) for shown in chosen},
         ),
         "figures.tex": tex.render(
             "figures.tex",
-            figures=[(Tex(one.place), not wide and known[of].width > style.width) for one, of in figures.items()],
+            figures=[(Tex(shown.place), not wide and known[of].width > style.width) for shown, of in figures.items()],
         ),
         "tables.tex": tex.render(
             "tables.tex",
-            flowing=[Tex(one.place) for one in listed if one.name in FLOWING],
-            floating=[Tex(one.place) for one in listed if one.name not in FLOWING],
+            flowing=[Tex(shown.place) for shown in chosen if shown.name in FLOWING_TABLES],
+            floating=[Tex(shown.place) for shown in chosen if shown.name not in FLOWING_TABLES],
         ),
-        **{f"figures/{one.place}.tex": figure(experiment, one, output) for one in figures},
+        **{f"figures/{shown.place}.tex": figure(experiment, shown, output) for shown in figures},
         **{
-            f"tables/{one.place}.tex": tex.render(
-                f"tables/{'levels' if one.name in tables.FACTORS else one.name}.tex",
-                problem=one.problem,
-                label=_label(one),
+            f"tables/{shown.place}.tex": tex.render(
+                f"tables/{'levels' if shown.name in tables.FACTORS else shown.name}.tex",
+                problem=shown.problem,
+                label=_label(shown),
                 wide=wide and len(numbers.metrics(frames["cells"])) < 2,
-                **tables.table(experiment, frames, one),
+                **tables.table(experiment, frames, shown),
             )
-            for one in listed
+            for shown in chosen
         },
     }
 
@@ -73,7 +73,7 @@ def texts(experiment: Experiment, folder: Path, output: Path) -> dict[str, Tex]:
 def figure(experiment: Experiment, shown: Shown, output: Path) -> Tex:
     """A figure with its caption: how it is read, what it shows, and links to its data, its rule and its digest."""
     base = output / "figures" / shown.place
-    told = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
+    described = json.loads(base.with_suffix(".json").read_text(encoding="utf-8"))
     return tex.render(
         "figure.tex",
         texts=BY_NAME[shown.name].texts,
@@ -84,14 +84,14 @@ def figure(experiment: Experiment, shown: Shown, output: Path) -> Tex:
         label=_label(shown),
         rule=shown.rule,
         sha256=digests.file_digest(base.with_suffix(".pdf")),
-        alt=told["alt"],
-        facts=told["facts"],
+        alt=described["alt"],
+        facts=described["facts"],
     )
 
 
 def _command(named: Collection[str], *names: str) -> Tex:
     """The command for a number. Raises KeyError if there is none."""
-    if (name := paper.macro(*names)) not in named:
+    if (name := paper.command(*names)) not in named:
         raise KeyError(name)
     return Tex(rf"\{name}{{}}")
 
@@ -111,7 +111,7 @@ def main() -> None:
     for place, text in written.items():
         write_atomically(arguments.output / place, text.encode())
     figures = [
-        f"figures/{one.place}{end}" for one in paper.chosen_figures(experiment) for end in (".pdf", ".png", ".csv")
+        f"figures/{shown.place}{end}" for shown in paper.chosen_figures(experiment) for end in (".pdf", ".png", ".csv")
     ]
     sums = [f"{digests.file_digest(arguments.output / place)}  {place}\n" for place in sorted([*written, *figures])]
     write_atomically(arguments.output / "SHA256SUMS", "".join(sums).encode())
