@@ -10,11 +10,12 @@ from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL, by_preference, steps_to_target
 from thalweg.experiment.schema import Experiment
 
-FACTORS = ("optimizer", "schedule", "batch_size")
+GRID_AXES = ("optimizer", "schedule", "batch_size")
+"""The axes of the grid whose levels are compared."""
 
 LOSS, EXAMPLES = "final test loss", "examples to target"
 
-COLUMNS = {LOSS: "final_test_loss", EXAMPLES: "examples_to_target"}
+MEASURE_COLUMNS = {LOSS: "final_test_loss", EXAMPLES: "examples_to_target"}
 """Where the tables of cells and runs have what is compared."""
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ class Table:
     """
 
     build: Callable[[Inputs], pd.DataFrame]
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Column] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     metric_suffix: str | None = None
 

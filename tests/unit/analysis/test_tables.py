@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from thalweg.analysis import MEASURED_TABLES, TABLES
-from thalweg.analysis.table import describe
+from thalweg.analysis.table import describe, find_table
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.analysis.tables.measured import seconds as seconds_table
 from thalweg.grid import declared
@@ -256,6 +256,21 @@ def test_every_column_of_every_table_is_in_the_dictionary_with_a_meaning(small, 
         assert (described["meaning"] != "").all()
         for name, table in there.items():
             assert list(at(described, table=name)["column"]) == list(table.columns)
+
+
+KINDS = {"i": int, "u": int, "f": float, "b": bool}
+"""What columns of each kind of NumPy hold; those of all others hold texts."""
+
+
+def test_every_column_holds_values_of_the_type_that_its_table_declares(built, wide_built):
+    for tables_built in (built, wide_built):
+        for name, rows in tables_built.items():
+            for column in rows:
+                values = rows[column].dropna()
+                declared_type = find_table(name).column(column).type
+                if len(values):
+                    found = KINDS.get(values.dtype.kind, str)
+                    assert found is declared_type or (found, declared_type) == (int, float), f"{name}.{column}"
 
 
 def test_a_column_that_nobody_described_is_refused():

@@ -8,7 +8,7 @@ import pandas as pd
 from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL, TRIAL
 from thalweg.analysis.columns import MEASURE, Column
-from thalweg.analysis.comparing import FACTORS, best_cells, by_seed, measures, paired
+from thalweg.analysis.comparing import GRID_AXES, best_cells, by_seed, measures, paired
 from thalweg.analysis.inputs import Inputs
 from thalweg.analysis.statistics import intervals
 from thalweg.analysis.statistics.paired import decide, ratios, signs
@@ -34,7 +34,7 @@ def table(experiment: Experiment, by_cell: pd.DataFrame, evaluation: pd.DataFram
         (best,) = _keys(best_cells(of_problem, ["problem"]))
         of_factors = {
             factor: histories.in_grid_order(best_cells(of_problem, [factor]), experiment, [factor])
-            for factor in FACTORS
+            for factor in GRID_AXES
         }
         both = {
             key: paired(values.get(key), values.get(best)) for levels in of_factors.values() for key in _keys(levels)

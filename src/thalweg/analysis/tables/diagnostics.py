@@ -12,14 +12,14 @@ from thalweg.analysis.table import Table
 from thalweg.analysis.tables.curves import tabulate
 from thalweg.experiment.schema import Experiment
 
-DIAGNOSTICS = ("gradient_norm", "update_ratio", "gradient_noise_scale", "batch_gradient_variance")
+GRADIENT_QUANTITIES = ("gradient_norm", "update_ratio", "gradient_noise_scale", "batch_gradient_variance")
 """What is told of gradients, as far as it was recorded."""
 
 
 def table(
     evaluation: pd.DataFrame, recorded: pd.DataFrame, experiment: Experiment, examples: Mapping[str, float]
 ) -> pd.DataFrame:
-    """A row a cell, quantity of DIAGNOSTICS and step, as in the table of curves.
+    """A row a cell, quantity of GRADIENT_QUANTITIES and step, as in the table of curves.
 
     A quantity's rows begin at the first step at which it was recorded.
 
@@ -31,7 +31,7 @@ def table(
         batch_sizes = evaluation.drop_duplicates("run").set_index("run")["batch_size"]
         of_runs = recorded["run"].map(batch_sizes).astype(float)
         recorded = recorded.assign(batch_gradient_variance=recorded["gradient_variance"] / of_runs)
-    quantities = [({"quantity": name}, name, np.inf) for name in DIAGNOSTICS if name in recorded]
+    quantities = [({"quantity": name}, name, np.inf) for name in GRADIENT_QUANTITIES if name in recorded]
     return tabulate(evaluation, recorded, quantities, ["quantity"], experiment, examples)
 
 

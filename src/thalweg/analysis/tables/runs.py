@@ -15,5 +15,4 @@ TABLE = Table(
     build=build,
     keys=("problem", "stage", "reproduction", *CELL[1:], *TRIAL, "seed"),
     metric_suffix="",
-    columns={},
 )
