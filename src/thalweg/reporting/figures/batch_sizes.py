@@ -16,7 +16,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
     """Draw interquartile means over evaluation seeds with 95 % intervals; rates were chosen for each batch size."""
     columns = ["optimizer", "schedule", "batch_size", *choose.TRIAL, "n", *histories.FAILURES]
     measure = comparing.measures(experiment)[problem]
-    column = comparing.COLUMNS[measure]
+    column = comparing.MEASURE_COLUMNS[measure]
     columns += [column, f"{column}_lower", f"{column}_upper"]
     cells = data.read_table(tables, "cells", problem)[columns]
     schedules = data.levels_present(list(experiment.schedules), cells["schedule"])

@@ -21,7 +21,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
     runs = data.read_table(tables, "runs", problem)
     seeds = best[data.TRAINED_CELL].merge(runs[runs["stage"] == "evaluation"])
     measure = comparing.measures(experiment)[problem]
-    compared = comparing.COLUMNS[measure]
+    compared = comparing.MEASURE_COLUMNS[measure]
     metrics = [name for name in best if name.startswith("final_test_") and name in seeds and best[name].notna().any()]
     columns = [compared, *(name for name in metrics if name != "final_test_loss")]
     styles = palette.line_styles(experiment.optimizers)
