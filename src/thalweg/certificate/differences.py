@@ -111,9 +111,12 @@ def record_surroundings(record: Record) -> dict[str, str]:
 
 
 def is_software(difference: Difference) -> bool:
-    """Whether a difference, of surroundings or within a run's identity, is one of software."""
-    path = difference.name.split(".")
-    return path[-1] in SOFTWARE and path[:-1] in ([], ["identity"], ["identity", "versions"])
+    """Whether a difference, of surroundings or between two records, is one of software.
+
+    In a record that is the program, the versions of packages, or the source of a quantity that is recorded.
+    """
+    place, _, name = difference.name.rpartition(".")
+    return place == "quantities" or (name in SOFTWARE and place in ("", "identity", "identity.versions"))
 
 
 def _flatten(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -28,21 +28,15 @@ def main() -> None:
     arguments = _parser().parse_args()
     experiment, pair = load(arguments.experiment), (arguments.problem, arguments.optimizer)
     published = read_published(experiment)
+    experiment = with_published_records(published, experiment)
     drawn = sample(published, parse_share(arguments.share), arguments.seed)
     requested = [run for setting in drawn if setting.cell[:2] == pair for run in setting.runs]
     runs = list(dict.fromkeys(run for _, _, run in requested))
     check = json.loads(layout.check_file(arguments.results, arguments.problem).read_bytes())
     if check["mistakes"]:
         sys.exit("\n".join(check["mistakes"]))
-    records = dict(
-        train_again(
-            with_published_records(published, experiment),
-            check,
-            runs,
-            arguments.locks,
-            reporter_for("verify", *pair, len(runs)),
-        )
-    )
+    reporter = reporter_for("verify", *pair, len(runs))
+    records = dict(train_again(experiment, check, runs, arguments.locks, reporter))
     digests = {run: digest(record["identity"]) for run, record in records.items()}
     by_digest = {digests[run]: record for run, record in records.items()}
     rows = [(stage, reproduction or None, run, digests[run]) for stage, reproduction, run in requested]

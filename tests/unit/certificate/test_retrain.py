@@ -184,3 +184,15 @@ def test_the_runs_that_results_hold_are_known_with_their_digests(request, made_u
 def test_without_results_there_is_nothing_to_compare_with(tmp_path):
     with pytest.raises(FileNotFoundError):
         retrain.stored_digests(tmp_path, "linear", "sgd")
+
+
+def test_quantities_that_another_experiment_asked_for_are_not_compared():
+    again = {**copy.deepcopy(RECORD), "quantities": {}}
+    stored = {**copy.deepcopy(RECORD), "quantities": {"weights": "ab"}}
+    stored["history"]["weight_0"] = stored["history"]["weight_1"] = [0.0, 0.1, 0.2, 0.3]
+    assert record_differences(stored, again)
+    assert record_differences(retrain.without_other_quantities(stored, again), again) == []
+    again["quantities"]["of_latest_step"] = "cd"
+    stored["quantities"]["of_latest_step"] = "ef"
+    (source,) = record_differences(retrain.without_other_quantities(stored, again), again)
+    assert source == Difference("quantities.of_latest_step", "ef", "cd") and is_software(source)
