@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "quantities": {"quantities", "horizon"},
     "experiment": {"experiment", "horizon", "quantities"},
     "grid": {"experiment", "horizon"},
-    "identity": {"experiment", "grid", "hashing", "horizon", "paths"},
+    "identity": {"experiment", "grid", "hashing", "horizon", "paths", "quantities"},
     "templates": {"paths"},
     "results": {"results", *GROUND},
     "training": {"training", "results", *GROUND},
