@@ -29,7 +29,7 @@ The others do nothing but train, and check nothing; JAX and PyTorch train from t
 
 def steps(title: str, workload, unit: float, ways=None) -> None:
     """Time for a step of every way, all on one run of that workload."""
-    times = turns.take(workload.__name__, ways or workload.WAYS)
+    times = turns.measure(workload.__name__, ways or workload.WAYS)
     turns.table(title, {name: taken.warm for name, taken in times.items()}, unit)
 
 
@@ -43,7 +43,7 @@ def first() -> None:
     firsts = {name: [] for name in third_snippet.FIRST}
     for _ in range(turns.ROUNDS):
         for name in firsts:
-            taken = turns.take(third_snippet.__name__, {name: third_snippet.WAYS[name]}, rounds=0)
+            taken = turns.measure(third_snippet.__name__, {name: third_snippet.WAYS[name]}, rounds=0)
             firsts[name].append(taken[name].first)
     turns.table("first run of the third snippet, everything included, s", firsts)
 
@@ -56,12 +56,12 @@ def fixed_cost() -> None:
 
 def grid_of_runs(whole: bool) -> None:
     print("grid of the third snippet, from the start of Snakemake to its tables, s (once)", flush=True)
-    taken = {}
+    seconds_by_cores = {}
     for cores in (2, 1):
-        taken[cores], runs = grid.measure(cores, grid.TENTH)
-        turns.line(f"{runs:,} runs on {cores} cores", taken[cores])
-        turns.line(f"  so {grid.RUNS:,} would take, minutes", taken[cores] * grid.RUNS / runs / 60)
-    turns.line("two cores are × as fast as one", taken[1] / taken[2])
+        seconds_by_cores[cores], runs = grid.measure(cores, grid.TENTH)
+        turns.line(f"{runs:,} runs on {cores} cores", seconds_by_cores[cores])
+        turns.line(f"  so {grid.RUNS:,} would take, minutes", seconds_by_cores[cores] * grid.RUNS / runs / 60)
+    turns.line("two cores are × as fast as one", seconds_by_cores[1] / seconds_by_cores[2])
     if whole:
         seconds, runs = grid.measure(2, grid.WHOLE)
         turns.line(f"{runs:,} runs on 2 cores, minutes", seconds / 60)
@@ -106,15 +106,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(rows)}; all of them if none is named")
     parser.add_argument("--whole", action="store_true", help="train the whole grid of 50,000 runs too")
-    asked = parser.parse_args()
-    unknown = set(asked.rows) - rows.keys()
+    arguments = parser.parse_args()
+    unknown = set(arguments.rows) - rows.keys()
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
-    rows["grid"] = partial(grid_of_runs, asked.whole)
+    rows["grid"] = partial(grid_of_runs, arguments.whole)
     load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     print(f"{platform.machine()}, {os.cpu_count()} cores{load}")
     turns.heading()
-    for name in asked.rows or rows:
+    for name in arguments.rows or rows:
         rows[name]()
     print(NOTES.strip())
 

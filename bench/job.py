@@ -34,11 +34,11 @@ JOB = (
 
 def parts() -> dict[str, list[float]]:
     """Seconds of each part of a job's start, in the order in which they come, and of its process's end."""
-    taken = [one_start() for _ in range(ROUNDS)]
-    return {part: [one[part] for one in taken] for part in taken[0]}
+    starts = [time_one_start() for _ in range(ROUNDS)]
+    return {part: [start[part] for start in starts] for part in starts[0]}
 
 
-def one_start() -> dict[str, float]:
+def time_one_start() -> dict[str, float]:
     born = time.time()
     seconds = json.loads(subprocess.check_output([sys.executable, __file__, repr(born)], stderr=subprocess.DEVNULL))
     whole = time.time() - born
@@ -48,14 +48,14 @@ def one_start() -> dict[str, float]:
 def whole_jobs() -> dict[str, list[float]]:
     """Seconds of a job that trains a single run of 2,000 steps, and of one that finds it in the store, in turn."""
     content = workspace.experiment({"tuning": 1, "evaluation": 1}, **ONE_RUN)
-    taken: dict[str, list[float]] = {"a whole job of one run": [], "a job that misses nothing": []}
+    seconds_by_job: dict[str, list[float]] = {"a whole job of one run": [], "a job that misses nothing": []}
     with workspace.workspace(content) as root:
         workspace.snakemake(root, 1, f"{RESULTS}/checked.json")
         for _ in range(ROUNDS):
-            for seconds in taken.values():
+            for seconds in seconds_by_job.values():
                 seconds.append(timed(lambda: workspace.run(root, *JOB)))
             shutil.rmtree(root / STORE)
-    return taken
+    return seconds_by_job
 
 
 def timed(do: Callable[[], object]) -> float:

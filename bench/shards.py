@@ -66,18 +66,18 @@ def check_of(problem: str) -> dict[str, Any]:
 
 def rows(grid: ProblemGrid, runs: list[Run], stage: str, reproduction: str | None = None) -> pd.DataFrame:
     """The runs as a shard has them; those beyond ten times the best rate diverge half-way."""
-    made = pd.DataFrame([run.row() for run in runs])
-    made.insert(0, "run", [hashlib.sha256(repr(run).encode()).hexdigest() for run in runs])
-    made = made.assign(stage=stage, reproduction=pd.Series(reproduction, made.index, "str"), epochs=grid.epochs)
+    table = pd.DataFrame([run.row() for run in runs])
+    table.insert(0, "run", [hashlib.sha256(repr(run).encode()).hexdigest() for run in runs])
+    table = table.assign(stage=stage, reproduction=pd.Series(reproduction, table.index, "str"), epochs=grid.epochs)
     examples = EXAMPLES[runs[0].problem]
     in_epoch = {size: Horizon(examples, size, grid.epochs).steps_per_epoch for size in grid.batch_sizes}
-    made["steps_per_epoch"] = made["batch_size"].map(in_epoch)
-    made["steps"] = made["epochs"] * made["steps_per_epoch"]
-    diverges = made["learning_rate"] > 10 * BEST_RATE
-    made["outcome"] = np.where(diverges, "diverged", "finished")
-    made["ended_at"] = made["steps"].where(~diverges, made["steps"] // 2)
-    made["diverged_at"] = made["ended_at"].where(diverges).astype("Int64")
-    return made
+    table["steps_per_epoch"] = table["batch_size"].map(in_epoch)
+    table["steps"] = table["epochs"] * table["steps_per_epoch"]
+    diverges = table["learning_rate"] > 10 * BEST_RATE
+    table["outcome"] = np.where(diverges, "diverged", "finished")
+    table["ended_at"] = table["steps"].where(~diverges, table["steps"] // 2)
+    table["diverged_at"] = table["ended_at"].where(diverges).astype("Int64")
+    return table
 
 
 def write_job(grid: ProblemGrid, folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
@@ -98,27 +98,27 @@ def histories_of(grid: ProblemGrid, runs: pd.DataFrame) -> pd.DataFrame:
     random = np.random.default_rng(steps)
     floor = 1e-3 * 10 ** (np.log10(rate / BEST_RATE) ** 2 + 0.1 * random.normal(size=rate.shape))
     loss = floor + np.exp(-12 * (points / steps) ** 0.6 + 0.05 * random.normal(size=(len(runs), len(points))))
-    measured = {}
+    columns = {}
     for split, factor in (("train", 1.0), ("validation", 1.1), ("test", 1.2)):
-        measured[f"{split}_loss"] = factor * loss
+        columns[f"{split}_loss"] = factor * loss
         if problem in CLASSIFIERS:
-            measured[f"{split}_accuracy"] = 1 / (1 + factor * loss)
+            columns[f"{split}_accuracy"] = 1 / (1 + factor * loss)
     if problem not in CLASSIFIERS:
-        measured["probe_0"] = 19 * (1 - loss)
+        columns["probe_0"] = 19 * (1 - loss)
     taken = np.where(points > 0, 1, np.nan)
-    measured |= {"gradient_norm": loss**0.5 * taken, "update_ratio": 0.01 * loss * taken}
+    columns |= {"gradient_norm": loss**0.5 * taken, "update_ratio": 0.01 * loss * taken}
     if grid.record:
-        measured["gradient_variance"] = loss * taken
-    made = pd.DataFrame({name: values.ravel() for name, values in measured.items()}, dtype="float32")
+        columns["gradient_variance"] = loss * taken
+    values_table = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, dtype="float32")
     at = {"run": np.repeat(runs["run"].to_numpy(), len(points)), "step": np.tile(points, len(runs))}
     at |= {"epoch": at["step"] / runs["steps_per_epoch"].iloc[0], "learning_rate": (rate * taken).ravel()}
     last = np.repeat(runs["ended_at"].to_numpy() - (runs["outcome"] == "diverged").to_numpy(), len(points))
-    return pd.concat([pd.DataFrame(at), made], axis=1)[at["step"] <= last]
+    return pd.concat([pd.DataFrame(at), values_table], axis=1)[at["step"] <= last]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiment", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
-    asked = parser.parse_args()
-    write(load(asked.experiment), asked.results)
+    arguments = parser.parse_args()
+    write(load(arguments.experiment), arguments.results)

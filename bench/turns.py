@@ -18,17 +18,20 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 ROUNDS = 5
-TURN = 0.5
-"""Seconds; a shorter run is repeated in its turn, for it would be timed on caches that the others have emptied."""
+MIN_TURN_SECONDS = 0.5
+"""A shorter run is repeated in its turn, since it would be timed on caches that the others have emptied."""
 
 SHARED = "THALWEG_BENCH_SHARED"
 """The environment variable that names the folder where our side leaves what PyTorch and JAX are to train on."""
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-OF_JAX = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
+ONE_THREAD_OF_JAX = {
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
 RIVALS = Path(__file__).parents[1] / ".venv-bench" / "bin" / "python"
 OURS = "thalweg"
-SAME_SIZE = 30
+MAX_LOSS_RATIO = 30
 """How far apart the final losses of two ways may be. `fit` draws weights and orders of its own, and with others the
 third snippet ends at up to seven times the loss; where it does not train it ends a thousand times above."""
 
@@ -68,7 +71,11 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log.open("w"),
-            env={**os.environ, **(ONE_THREAD if way.needs != "jax" else ONE_THREAD | OF_JAX), SHARED: shared},
+            env={
+                **os.environ,
+                **(ONE_THREAD if way.needs != "jax" else ONE_THREAD | ONE_THREAD_OF_JAX),
+                SHARED: shared,
+            },
             text=True,
         )
 
@@ -78,7 +85,7 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.process.communicate()
 
-    def ask(self) -> tuple[float, float]:
+    def run_once(self) -> tuple[float, float]:
         """Have it do one run: the seconds, and the final training loss."""
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
@@ -88,26 +95,26 @@ class Worker:
         return tuple(json.loads(answer))
 
 
-def take(workload: str, ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, Times]:
+def measure(workload: str, ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, Times]:
     """The times of those ways that are installed. Our own are to come first, for they leave what others train on."""
-    there = {name: way for name, way in ways.items() if way.installed()}
-    for name in ways.keys() - there.keys():
+    available = {name: way for name, way in ways.items() if way.installed()}
+    for name in ways.keys() - available.keys():
         print(f"  ({name} is left out: {ways[name].needs} is not installed in .venv-bench)", flush=True)
     with TemporaryDirectory() as shared, ExitStack() as workers:
-        asked, first, losses = {}, {}, {}
-        for name, way in there.items():
+        processes, first, losses = {}, {}, {}
+        for name, way in available.items():
             began = time.perf_counter()
-            asked[name] = workers.enter_context(Worker(workload, name, way, shared))
-            losses[name] = asked[name].ask()[1]
+            processes[name] = workers.enter_context(Worker(workload, name, way, shared))
+            losses[name] = processes[name].run_once()[1]
             first[name] = time.perf_counter() - began
         least = min(losses.values())
-        strays = {name: loss for name, loss in losses.items() if not loss <= SAME_SIZE * least}
+        strays = {name: loss for name, loss in losses.items() if not loss <= MAX_LOSS_RATIO * least}
         assert not strays, f"{workload}: these do not compute the same: {losses}"
-        warm = {name: [] for name in there}
+        warm = {name: [] for name in available}
         for _ in range(rounds):
-            for name, worker in asked.items():
-                warm[name].append(worker.ask()[0])
-    return {name: Times(first[name], warm[name]) for name in there}
+            for name, worker in processes.items():
+                warm[name].append(worker.run_once()[0])
+    return {name: Times(first[name], warm[name]) for name in available}
 
 
 def heading() -> None:
@@ -118,9 +125,9 @@ def table(title: str, times: Mapping[str, list[float]], unit: float = 1.0) -> No
     """Print a figure: each way's median in seconds ÷ `unit`, and what our ways, at its top, take less of."""
     print(title, flush=True)
     ours = [name for name in times if name.startswith(OURS)]
-    for name, taken in times.items():
-        ratios = "" if name in ours else "".join(f"{ratio(times[one], taken):<30}" for one in ours)
-        print(f"  {name:<62}{short(statistics.median(taken) / unit):>10}   {ratios}".rstrip(), flush=True)
+    for name, seconds in times.items():
+        ratios = "" if name in ours else "".join(f"{ratio(times[our], seconds):<30}" for our in ours)
+        print(f"  {name:<62}{short(statistics.median(seconds) / unit):>10}   {ratios}".rstrip(), flush=True)
 
 
 def line(name: str, value: float, spread: Iterable[float] = ()) -> None:
@@ -147,7 +154,7 @@ def answer(run: Run) -> None:
     """The first turn is one run; each later one as many as fill half a second, of which the median counts."""
     for turn, _ in enumerate(sys.stdin):
         seconds: list[float] = []
-        while not seconds or (turn and sum(seconds) < TURN):
+        while not seconds or (turn and sum(seconds) < MIN_TURN_SECONDS):
             began = time.perf_counter()
             final = run()
             seconds.append(time.perf_counter() - began)
