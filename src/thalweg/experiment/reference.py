@@ -1,12 +1,14 @@
-"""Write what the documentation says of keys from the schema: `python -m thalweg.experiment.reference DOCS`.
+"""Write what the documentation says of keys and measures from the code: `python -m thalweg.experiment.reference DOCS`.
 
 It rewrites the tables in DOCS/experiment-file.md, each between a line `<!-- keys of ProblemGrid -->` and a line
-`<!-- end of keys -->`, and the JSON Schema in DOCS/experiment.schema.json, by which editors check experiment files.
+`<!-- end of keys -->`, the table of measures between two such lines, and the JSON Schema in
+DOCS/experiment.schema.json, by which editors check experiment files.
 """
 
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pydantic import BaseModel
 
 from thalweg.experiment.claims import Claim, Of
 from thalweg.experiment.keys import ChangesBits, metadata_of
+from thalweg.experiment.measures import KINDS, read_measure
 from thalweg.experiment.schema import (
     FIELDS_FROM_PATH,
     Experiment,
@@ -45,11 +48,17 @@ _IN_WORDS: dict[ChangesBits, str] = {
 
 
 def fill_tables(page: str) -> str:
-    """Return a page with each of its tables of keys as the schema has them now."""
+    """Return a page with each of its tables of keys as the schema has them now, and its table of measures."""
     sections = {section.__name__: section for section in SECTIONS}
-    return re.sub(
+    page = re.sub(
         r"(<!-- keys of (\w+) -->\n).*?(<!-- end of keys -->)",
         lambda match: f"{match[1]}{key_table(sections[match[2]])}{match[3]}",
+        page,
+        flags=re.DOTALL,
+    )
+    return re.sub(
+        r"(<!-- measures -->\n).*?(<!-- end of measures -->)",
+        lambda match: f"{match[1]}{measure_table()}{match[2]}",
         page,
         flags=re.DOTALL,
     )
@@ -71,6 +80,21 @@ def key_table(section: type[BaseModel]) -> str:
     shown = [place for place in range(len(heads)) if place < 2 or len({row[place] for row in rows}) > 1]
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(line[place] for place in shown)} |\n" for line in lines)
+
+
+def measure_table() -> str:
+    """Return the kinds of measures that a claim can have as a table in Markdown."""
+    rows = [
+        [", ".join(f"`{form}`" for form in kind.forms), kind.meaning, _comparison_in_words(kind.forms, kind.fits)]
+        for kind in KINDS
+    ]
+    lines = [["measure", "of each run", "compared as"], ["---"] * 3, *rows]
+    return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
+
+
+def _comparison_in_words(forms: Sequence[str], fits: Sequence[str]) -> str:
+    effects = {read_measure(form).effect for form in forms} if "compare" in fits else set()
+    return "ratio; difference, if it is an accuracy or another share" if len(effects) > 1 else "".join(effects)
 
 
 def _default(section: type[BaseModel], name: str) -> str:

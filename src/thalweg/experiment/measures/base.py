@@ -99,8 +99,10 @@ class Measure(ABC):
         text: The measure in the words of the experiment file, with single spaces.
         column: The column of the histories that it is taken from; "" for none, or for each problem's own target.
         grammar: A regular expression of the whole text, whose groups `parse` reads.
-        examples: How the measure is written, for the message about a text that is no measure.
-        place: Where the examples stand in that message: the lower, the earlier.
+        meaning: What is measured, in Markdown, as the reference page shows it.
+        forms: How the measure is written, as the reference page shows it. Each is a measure.
+        examples: Those forms that the message about a text that is no measure has.
+        place: Where the kind stands on that page and in that message: the lower, the earlier.
         fits: What a claim with this measure may be about.
         record: What a problem's key `record` has to name, so that runs record what is measured; "" for nothing.
         bounds_note: Why only two bounds may be known, a sentence for the report; "" where that is never so.
@@ -113,6 +115,8 @@ class Measure(ABC):
     column: str = ""
 
     grammar: ClassVar[str]
+    meaning: ClassVar[str]
+    forms: ClassVar[tuple[str, ...]]
     examples: ClassVar[tuple[str, ...]] = ()
     place: ClassVar[int] = 100
     fits: ClassVar[tuple[Subject, ...]]

@@ -15,8 +15,12 @@ class GradientNoise(RunMeasure):
     """
 
     grammar = "gradient noise"
-    examples = ("gradient noise",)
-    place = 7
+    meaning = (
+        "the variance of a batch's gradient, `gradient_variance` / batch size, median over the evaluation points; for "
+        "problems with `record: [gradient_noise]`"
+    )
+    forms = examples = ("gradient noise",)
+    place = 8
     record = "gradient_noise"
 
     def values(self, data: RunData) -> "pd.Series":

@@ -34,6 +34,8 @@ class Final(_Metric):
 
     point = "final"
     grammar = f"final {METRIC}"
+    meaning = "a metric on a split where the run ended"
+    forms = ("final train loss", "final test accuracy")
     examples = ("final train loss",)
     place = 1
 
@@ -43,5 +45,7 @@ class Best(_Metric):
 
     point = "best"
     grammar = f"best {METRIC}"
+    meaning = "the same at the evaluation point with the lowest validation loss"
+    forms = ("best train loss", "best validation accuracy")
     examples = ("best validation accuracy",)
     place = 2

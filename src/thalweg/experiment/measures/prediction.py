@@ -18,8 +18,9 @@ class Prediction(RunMeasure):
     x: float = 0.0
 
     grammar = f"prediction at x = {NUMBER}"
-    examples = ("prediction at x = 10",)
-    place = 8
+    meaning = "of a reproduction: the prediction at that probe point"
+    forms = examples = ("prediction at x = 10",)
+    place = 9
     fits = ("reproduction",)
 
     @classmethod

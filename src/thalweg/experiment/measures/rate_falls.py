@@ -16,8 +16,12 @@ class RateFalls(BoundedMeasure):
     """
 
     grammar = "share of epochs with a lower learning rate"
-    examples = ("share of epochs with a lower learning rate",)
-    place = 11
+    meaning = (
+        "of a reproduction: at how many changes of epoch the rate falls. Rates are recorded at evaluation points, "
+        "which gives two bounds"
+    )
+    forms = examples = ("share of epochs with a lower learning rate",)
+    place = 12
     bounds_note = "Rates are recorded at evaluation points, which tell two bounds."
 
     def bounds(self, data: RunData) -> Bounds | None:

@@ -16,8 +16,9 @@ class Rises(RunMeasure):
     """The share of evaluation points at which the metric is higher than at the one before; infinite for lost runs."""
 
     grammar = f"rises of {METRIC}"
-    examples = ("rises of train loss",)
-    place = 5
+    meaning = "the share of evaluation points at which it is higher than at the one before"
+    forms = examples = ("rises of train loss",)
+    place = 6
 
     @classmethod
     def parse(cls, text: str, match: re.Match[str]) -> Self:

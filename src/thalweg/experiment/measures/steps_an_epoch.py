@@ -12,8 +12,9 @@ class StepsAnEpoch(RunMeasure):
     """The number of batches in an epoch, which is that of updates."""
 
     grammar = "steps an epoch"
-    examples = ("steps an epoch",)
-    place = 6
+    meaning = "as it says"
+    forms = examples = ("steps an epoch",)
+    place = 7
 
     def values(self, data: RunData) -> "pd.Series":
         return data.runs["steps_per_epoch"].astype(float)

@@ -25,7 +25,9 @@ class StepsToTarget(RunMeasure):
     target: Target | None = None
 
     grammar = f"steps to {_TARGET}|steps to target"
-    examples: ClassVar[tuple[str, ...]] = ("steps to train loss <= 0.01", "steps to target")
+    meaning = "the first evaluation point at which it is there, or at the problem's own target"
+    forms = ("steps to train loss <= 0.01", "steps to target")
+    examples: ClassVar[tuple[str, ...]] = forms
     place = 3
     is_time_to_target = True
 
@@ -53,7 +55,10 @@ class EpochsToTarget(StepsToTarget):
     """The steps to the target, in epochs."""
 
     grammar = StepsToTarget.grammar.replace("steps", "epochs")
+    meaning = "the same in epochs"
+    forms = ("epochs to train loss <= 0.01", "epochs to target")
     examples = ()
+    place = 4
 
     def values(self, data: RunData) -> "pd.Series":
         return super().values(data) / data.runs["steps_per_epoch"]
@@ -63,7 +68,9 @@ class SecondsToTarget(StepsToTarget):
     """The time to the target. Its values are in steps; what times a step multiplies them, after they are compared."""
 
     grammar = StepsToTarget.grammar.replace("steps", "seconds")
+    meaning = "those steps × the time of a step; only compared, and only for problems with `timing: true`"
+    forms = ("seconds to train loss <= 0.01", "seconds to target")
     examples = ("seconds to target",)
-    place = 4
+    place = 5
     fits: ClassVar[tuple[Subject, ...]] = ("compare",)
     is_in_seconds = True

@@ -7,8 +7,12 @@ class ShareOfVariance(FactorMeasure):
     """The share that is due to the factor alone."""
 
     grammar = "share of variance"
-    examples = ("share of variance",)
-    place = 9
+    meaning = (
+        "of a factor: its share of the variance of the tuning runs' ranks in final validation loss; the learning rate, "
+        "and with it what else is searched, is nested in its optimizer"
+    )
+    forms = examples = ("share of variance",)
+    place = 10
     with_interactions = False
 
 
@@ -16,6 +20,7 @@ class ShareOfVarianceWithInteractions(FactorMeasure):
     """The share that is due to the factor and to all interactions that it takes part in."""
 
     grammar = "share of variance with interactions"
-    examples = ("share of variance with interactions",)
-    place = 10
+    meaning = "the same together with the shares of all interactions that the factor takes part in"
+    forms = examples = ("share of variance with interactions",)
+    place = 11
     with_interactions = True

@@ -9,11 +9,13 @@ from pyarrow import ArrowInvalid
 
 from thalweg import templates
 from thalweg.analysis.claims.runs import find_unknown_metrics
-from thalweg.analysis.tables import __main__ as tables
+from thalweg.analysis.inputs import Inputs
+from thalweg.analysis.tables import claims
+from thalweg.analysis.tables.measured import claims_in_seconds
 from thalweg.experiment.errors import format_mistakes
 from thalweg.experiment.loading import load_with_claims
 from thalweg.experiment.schema import Experiment
-from thalweg.reporting.html.pages import claims_of
+from thalweg.reporting.html.pages import claim_verdicts
 from thalweg.results import layout
 from thalweg.results.files import write_atomically
 
@@ -23,8 +25,9 @@ def judge_claims(experiment: Experiment, results: Path) -> pd.DataFrame:
 
     Raises FileNotFoundError where nothing of the experiment was trained.
     """
-    by_name = tables.judged(experiment, tables.gather(experiment, results))
-    return pd.concat([table for table in by_name.values() if len(table)], ignore_index=True)
+    inputs = Inputs(experiment, results)
+    verdict_tables = [claims.build(inputs), claims_in_seconds.build(inputs)]
+    return pd.concat([table for table in verdict_tables if len(table)], ignore_index=True)
 
 
 def main() -> None:
@@ -42,7 +45,7 @@ def main() -> None:
         sys.exit(f"{error}; train it by snakemake --cores N --config experiment={experiment.name}")
     output = layout.judged_file(arguments.results, arguments.claims)
     write_atomically(output, table.to_csv(index=False, lineterminator="\n").encode())
-    print(templates.render("verdicts.txt", claims=claims_of(experiment, table), output=output), end="", flush=True)
+    print(templates.render("verdicts.txt", claims=claim_verdicts(experiment, table), output=output), end="", flush=True)
 
 
 if __name__ == "__main__":
