@@ -120,7 +120,7 @@ def trained_rates(experiment, row):
 @pytest.mark.parametrize("schedule", yaml.safe_load(EXPERIMENT)["schedules"])
 def test_the_code_takes_each_step_at_the_rate_of_training(experiment, schedule):
     row = cell("sgd", schedule)
-    optimizer = executed(recommendation.code(experiment, row, EXAMPLES))[0]["optimizer"]
+    optimizer = executed(recommendation.keras_code(experiment, row, EXAMPLES))[0]["optimizer"]
     wanted = trained_rates(experiment, row)
     assert len(wanted) == optimizer.iterations == 150
     rates = []
@@ -133,7 +133,7 @@ def test_the_code_takes_each_step_at_the_rate_of_training(experiment, schedule):
 @pytest.mark.parametrize("name", ["sgd", "adamw", "searched", "mine"])
 def test_the_optimizer_of_the_code_is_that_of_training(experiment, name):
     row = cell(name, "constant")
-    left, called = executed(recommendation.code(experiment, row, EXAMPLES))
+    left, called = executed(recommendation.keras_code(experiment, row, EXAMPLES))
     assert called == {"batch_size": 8, "epochs": 25}
     declared = experiment.optimizers[name]
     arguments = {**declared.arguments, **json.loads(row["hyperparameters"])}
@@ -148,7 +148,7 @@ def test_the_optimizer_of_the_code_is_that_of_training(experiment, name):
 
 
 def test_the_code_says_what_fit_cannot(experiment):
-    code = recommendation.code(experiment, cell("sgd", "cosine", "odd"), EXAMPLES)
+    code = recommendation.keras_code(experiment, cell("sgd", "cosine", "odd"), EXAMPLES)
     assert executed(code)[1] == {"batch_size": 8, "epochs": 30, "shuffle": False}
     # 42 examples make 5 whole batches an epoch
     assert "decay_steps=150" in code
@@ -157,7 +157,7 @@ def test_the_code_says_what_fit_cannot(experiment):
 
 
 def test_the_code_sets_the_precision_before_anything_is_made(experiment):
-    code = recommendation.code(experiment, cell("sgd", "cosine", "half"), EXAMPLES)
+    code = recommendation.keras_code(experiment, cell("sgd", "cosine", "half"), EXAMPLES)
     before, _, after = code.partition("keras.config.set_dtype_policy('mixed_bfloat16')")
     assert "import keras" in before
     assert "keras.optimizers" not in before
@@ -165,10 +165,10 @@ def test_the_code_sets_the_precision_before_anything_is_made(experiment):
 
 
 def test_the_code_says_where_classes_are_from(experiment):
-    code = recommendation.code(experiment, cell("mine", "saw"), EXAMPLES)
+    code = recommendation.keras_code(experiment, cell("mine", "saw"), EXAMPLES)
     assert "from recommended_parts import Plain  # recommended_parts.py lies beside code.yaml" in code
     assert "from thalweg.training.schedules import build  # needs the package thalweg" in code
     for ours in ("linear", "warm", "warm_cosine"):
-        assert "needs the package thalweg" in recommendation.code(experiment, cell("sgd", ours), EXAMPLES)
+        assert "needs the package thalweg" in recommendation.keras_code(experiment, cell("sgd", ours), EXAMPLES)
     for of_keras in ("constant", "cosine", "keras_warmup"):
-        assert "thalweg" not in recommendation.code(experiment, cell("sgd", of_keras), EXAMPLES)
+        assert "thalweg" not in recommendation.keras_code(experiment, cell("sgd", of_keras), EXAMPLES)

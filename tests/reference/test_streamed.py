@@ -166,6 +166,13 @@ def test_a_streamed_run_records_its_weights():
     assert ours.records[:, :-2].tolist() == without.records.tolist()
 
 
+def test_a_streamed_run_refuses_what_needs_its_data_in_memory():
+    with pytest.raises(ValueError, match="gradient_noise needs the training data in memory"):
+        by_steps(problem_of(), record=["gradient_noise"])
+    with pytest.raises(ValueError, match="cannot be stacked"):
+        by_steps(problem_of(), lanes=2)
+
+
 def test_a_dataset_of_several_inputs():
     def of_two():
         one, other = keras.Input((3,), name="one"), keras.Input((1,), name="other")

@@ -22,8 +22,13 @@ EVALUATION_BATCH = 2048
 
 
 class Split(NamedTuple):
-    """Inputs and targets, arrays whose first axis runs over the examples, and how much each example weighs in the
-    loss (all the same without `weights`). `x` may be a list or a dict of arrays, for a model of several inputs."""
+    """A split that lies in memory; the first axis of each array runs over the examples.
+
+    Attributes:
+        x: The inputs, an array; or a list or a dict of arrays, for a model of several inputs.
+        y: The targets.
+        weights: How much each example weighs in the loss, (examples,); without them, all the same.
+    """
 
     x: Any
     y: np.ndarray
@@ -31,7 +36,7 @@ class Split(NamedTuple):
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every array by a name to speak of it: x, y and weights, or x.0, x.1 and so on where there are several."""
+        """Every array by the name that messages use: x, y and weights; several inputs are x.0, x.1 and so on."""
         inputs = tf.nest.flatten(self.x)
         names = ["x"] if len(inputs) == 1 else [f"x.{k}" for k in range(len(inputs))]
         weights = {} if self.weights is None else {"weights": self.weights}
@@ -42,7 +47,7 @@ class Split(NamedTuple):
         return len(self.y)
 
     def each(self, function: Callable[[Any], Any]) -> "Split":
-        """A split with `function` applied to every array."""
+        """Return a split with `function` applied to every array."""
         weights = None if self.weights is None else function(self.weights)
         return Split(tf.nest.map_structure(function, self.x), function(self.y), weights)
 
@@ -51,9 +56,11 @@ class Split(NamedTuple):
 class Source:
     """A split that is too large for memory.
 
-    `batches(batch_size, seed)` returns what Keras's `fit` takes: a tf.data.Dataset or a keras.utils.PyDataset of
-    (x, y) or (x, y, weights). It is called once a run and gone through once an epoch; it shuffles by `seed`, or not
-    at all. `examples` is how many there are in an epoch.
+    Attributes:
+        batches: Maps a batch size and a seed to what Keras's `fit` takes: a tf.data.Dataset or a keras.utils.PyDataset
+            of (x, y) or (x, y, weights). It is called once a run and gone through once an epoch; it shuffles by the
+            seed, or not at all.
+        examples: The number of examples in an epoch.
     """
 
     batches: Callable[[int, int], tf.data.Dataset | keras.utils.PyDataset]
@@ -64,10 +71,16 @@ class Source:
 class Problem:
     """A model with its data.
 
-    `model` builds the model anew, its weights drawn by Keras; `loss` is a Keras loss or its name; each of `metrics`
-    is a Keras metric or its name, or a function that maps (targets, predictions) to a value an example. Those of
-    `weighted_metrics` heed the examples' weights, as in Keras. `probe` holds points outside the splits whose
-    predictions are recorded beside the metrics; their targets are what would be right.
+    Attributes:
+        model: Builds the model anew, its weights drawn by Keras.
+        loss: A Keras loss or its name, or a function that maps targets and predictions to a value for each example.
+        train: The split that is trained on.
+        validation: The split by which learning rates are chosen.
+        test: The split that the report is about.
+        metrics: By name, Keras metrics or their names, or functions that map targets and predictions to a value for
+            each example.
+        weighted_metrics: The same, but they use the examples' weights, as in Keras.
+        probe: Points outside the splits whose predictions are recorded beside the metrics, with their right targets.
     """
 
     model: Callable[[], keras.Model]
@@ -93,7 +106,7 @@ class Problem:
 
 
 def load(directory: Path, name: str) -> tuple[Problem, str]:
-    """Import `directory`/problems/`name`.py and return its problem and the text that describes it."""
+    """Import `directory`/problems/`name`.py and return its problem and its description, which is a docstring."""
     if str(directory) not in sys.path:
         sys.path.insert(0, str(directory))
     make = importlib.import_module(f"problems.{name}").problem
@@ -101,7 +114,7 @@ def load(directory: Path, name: str) -> tuple[Problem, str]:
 
 
 def pieces(split: Split | Source, size: int = EVALUATION_BATCH) -> Iterator[Split]:
-    """A split in pieces of `size` examples, in its own order; those of a source are its batches for seed 0."""
+    """Yield a split in pieces of `size` examples, in its own order; those of a source are its batches for seed 0."""
     if isinstance(split, Source):
         yield from epoch(begin(split, size, 0))
     else:
@@ -110,14 +123,17 @@ def pieces(split: Split | Source, size: int = EVALUATION_BATCH) -> Iterator[Spli
 
 
 def begin(source: Source, batch_size: int, seed: int) -> tf.data.Dataset | keras.utils.PyDataset:
-    """What the source's `batches` returns. A tf.data.Dataset mixes TensorFlow's global seed into its own, so that one
-    is set too: what a run is trained on cannot depend on what was drawn before it."""
+    """Return what the source's `batches` returns for a seed.
+
+    A tf.data.Dataset mixes TensorFlow's global seed into its own, so the global seed is set too: what a run is trained
+    on cannot depend on what was drawn before it.
+    """
     keras.utils.set_random_seed(seed)
     return source.batches(batch_size, seed)
 
 
 def epoch(batches: tf.data.Dataset | keras.utils.PyDataset) -> Iterator[Split]:
-    """One epoch of what a source's `batches` returned."""
+    """Yield the batches of one epoch from what a source's `batches` returned."""
     of_sequence = isinstance(batches, keras.utils.PyDataset)
     each: Iterable[Any] = (batches[k] for k in range(len(batches))) if of_sequence else batches
     for batch in each:
@@ -127,13 +143,13 @@ def epoch(batches: tf.data.Dataset | keras.utils.PyDataset) -> Iterator[Split]:
 
 
 def data_digest(problem: Problem) -> str:
-    """SHA-256, in hexadecimal, of all data of a problem: its splits and its probe."""
+    """Return the SHA-256, in hexadecimal, of all data of a problem: its splits and its probe."""
     parts = {**problem.splits, **({} if problem.probe is None else {"probe": problem.probe})}
     return digest({name: split_digest(part) for name, part in parts.items()})
 
 
 def split_digest(split: Split | Source) -> str:
-    """SHA-256, in hexadecimal, of a split's types, shapes and values."""
+    """Return the SHA-256, in hexadecimal, of a split's types, shapes and values."""
     summary = hashlib.sha256()
     for piece in pieces(split) if isinstance(split, Source) else [split]:
         for array in map(np.asarray, piece.arrays.values()):

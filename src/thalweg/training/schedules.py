@@ -168,15 +168,21 @@ class Warmup(_Schedule):
 
 LIBRARY = ModuleType("keras.optimizers.schedules", "Keras's schedules, and those above that Keras lacks.")
 """Where a schedule's class is looked for by its name."""
-for _one in (LinearDecay, Trapezoidal, OneCycle):
-    setattr(LIBRARY, _one.__name__, _one)
+for _schedule in (LinearDecay, Trapezoidal, OneCycle):
+    setattr(LIBRARY, _schedule.__name__, _schedule)
 vars(LIBRARY).update({name: of_keras for name, of_keras in vars(keras.optimizers.schedules).items() if name[0] != "_"})
 
 
 def build(
     class_name: str | None, arguments: dict[str, Any], warmup: int = 0
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The Keras schedule at a peak of 1; without a class, a constant one. Lengths are in steps."""
+    """Build a Keras schedule at a peak of 1.
+
+    Args:
+        class_name: A schedule of Keras or of this module, or `module:Class`; None is a constant one.
+        arguments: Its arguments, without learning rates; lengths are in steps.
+        warmup: How many steps of warmup go before it.
+    """
     schedule = find_class(class_name, LIBRARY) if class_name else Constant
     known = inspect.signature(schedule).parameters
     rates = {name: 1.0 for name in RATES_OF_THEIR_OWN if name in known}
@@ -197,11 +203,16 @@ def _as_rates(class_name: str | None, arguments: dict[str, Any]) -> dict[str, An
 
 
 def table(class_name: str | None, arguments: dict[str, Any], steps: int, warmup: int = 0) -> np.ndarray:
-    """The share of the peak learning rate at which each step is taken: float32, shape (steps,). Without a class, all.
+    """Return the share of the peak learning rate at which each step is taken: float32, (steps,).
 
-    `warmup` steps go before the schedule. The peak times this table is what the Keras schedule built at that peak
-    gives inside `fit`: to the bit where Keras multiplies with the peak (exponential, cosine, restarts), within
-    rounding where it does not (inverse time).
+    The peak times this table is what the Keras schedule built at that peak gives inside `fit`: to the bit where Keras
+    multiplies with the peak (exponential, cosine, restarts), within rounding where it does not (inverse time).
+
+    Args:
+        class_name: A schedule of Keras or of this module, or `module:Class`; None is a constant one.
+        arguments: Its arguments, without learning rates; lengths are in steps.
+        steps: The steps of a run, with the warmup.
+        warmup: How many steps of warmup go before the schedule.
     """
     if class_name is None and not warmup:
         return np.ones(steps, np.float32)
@@ -209,18 +220,18 @@ def table(class_name: str | None, arguments: dict[str, Any], steps: int, warmup:
 
 
 def shares(schedule: keras.optimizers.schedules.LearningRateSchedule, steps: Sequence[int]) -> np.ndarray:
-    """What a schedule gives at some steps, from a graph as in `fit`: float32, shape (steps,)."""
-    some = tf.constant(steps, tf.int64)
+    """Return a schedule's learning rates at given steps, from a graph as in `fit`: float32, (steps,)."""
+    step_tensor = tf.constant(steps, tf.int64)
 
     def share(step: tf.Tensor) -> tf.Tensor:
         return tf.cast(schedule(step), tf.float32)
 
-    found: np.ndarray = tf.function(lambda: tf.map_fn(share, some, fn_output_signature=tf.float32))().numpy()
-    return found
+    rates: np.ndarray = tf.function(lambda: tf.map_fn(share, step_tensor, fn_output_signature=tf.float32))().numpy()
+    return rates
 
 
 def applied(shares: np.ndarray, peak: float) -> np.ndarray:
-    """The learning rate of each step: float32, shape (steps,)."""
+    """Return the learning rate of each step, float32, (steps,), given each step's share of the peak."""
     return shares * np.float32(peak)
 
 

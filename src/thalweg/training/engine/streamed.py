@@ -91,9 +91,11 @@ def compile_program(
     Raises:
         ValueError: There are several lanes, or a quantity needs the training data in memory.
     """
-    refused = [quantity.name for quantity in recorded_quantities(record) if quantity.needs_data_in_memory]
-    if lanes > 1 or refused:
-        raise ValueError(f"a streamed run has no lanes and records no {', '.join(refused) or 'such quantity'}")
+    if lanes > 1:
+        raise ValueError("streamed runs cannot be stacked in lanes")
+    for quantity in recorded_quantities(record):
+        if quantity.needs_data_in_memory:
+            raise ValueError(f"{quantity.name} needs the training data in memory, but they are streamed")
     compiled = tf.function(jit_compile=xla, autograph=False, reduce_retracing=False)
     update, evaluation = steps.make_update(problem, instance), make_split_evaluation(problem, instance)
     step = compiled(lambda state, batch, rate, searched: update(state, Split(*batch), rate, tf.unstack(searched)))

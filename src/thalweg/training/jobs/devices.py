@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process may use, by the numbers or identifiers that CUDA_VISIBLE_DEVICES takes."""
+    """Return the GPUs that this process may use, by the numbers or identifiers that CUDA_VISIBLE_DEVICES takes."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name for name in visible.split(",") if name and name != "-1"]
@@ -22,9 +22,16 @@ def gpus() -> list[str]:
 
 
 def resolve(declared: str) -> tuple[str, str]:
-    """The device class, cpu or gpu, that `auto`, `cpu` or `gpu` comes to on this machine, and why, in a few words.
+    """Resolve a declared device on this machine.
 
-    Raises RuntimeError where a GPU is declared and there is none.
+    Args:
+        declared: `auto`, `cpu` or `gpu`.
+
+    Returns:
+        The device class, `cpu` or `gpu`, and why it is used, in a few words.
+
+    Raises:
+        RuntimeError: A GPU is declared and there is none.
     """
     if declared == "cpu":
         return "cpu", "cpu, as declared"
@@ -37,8 +44,15 @@ def resolve(declared: str) -> tuple[str, str]:
 
 @contextmanager
 def leased(device: str, locks: Path, jobs_per_gpu: int = 1) -> Iterator[None]:
-    """Hold a GPU, or a share of one where several jobs may use it, for as long as the job lasts, waiting for one where
-    all are taken. A CPU needs no lease."""
+    """Hold a GPU, or a share of one where several jobs may use it, for the duration.
+
+    Where all are taken this waits for one. A CPU needs no lease.
+
+    Args:
+        device: `cpu` or `gpu`.
+        locks: The folder of the locks by which jobs share GPUs.
+        jobs_per_gpu: How many jobs may use a GPU at the same time.
+    """
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         yield

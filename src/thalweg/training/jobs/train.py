@@ -4,7 +4,7 @@ import argparse
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Experiment
 from thalweg.grid import Run, Trial, evaluation_runs, reproduction_runs, tuning_runs
 from thalweg.hashing import digest
-from thalweg.identity import identity
+from thalweg.identity import identity, quantity_digests
+from thalweg.quantities import all_quantities, names_on_request
 from thalweg.results import layout, locks, provenance, shards, store
 from thalweg.results.progress import STAGES, Job, JobReporter
 from thalweg.training.engine import settings
@@ -34,12 +35,15 @@ def main() -> None:
 
     planned = list(planned_runs(experiment, job, chosen))
     grid = experiment.problems[job.problem]
+    quantities = quantity_digests(grid.record)
     device, why = devices.resolve(grid.device)
     identities = {run: identity(experiment, run, check, device) for _, _, run in planned}
     digests = {run: digest(run_identity) for run, run_identity in identities.items()}
 
     def stored() -> dict[Run, store.Record | None]:
-        return {run: usable(stored_run(arguments.store, digests[run]), grid.time_limit) for run in identities}
+        return {
+            run: usable(stored_run(arguments.store, digests[run]), grid.time_limit, quantities) for run in identities
+        }
 
     records = stored()
     if None in records.values():
@@ -58,7 +62,9 @@ def main() -> None:
             with reporter.count_cpu("starting"):
                 settings.start_tensorflow(device, grid.threads, grid.precision)
                 from thalweg.training.jobs import trainer
-            for run, record in trainer.train(experiment, missing, reporter):
+            also = stored_quantities(arguments.store, [digests[run] for run in missing])
+            recording = recording_also(experiment, job.problem, also)
+            for run, record in trainer.train(recording, missing, reporter):
                 store.write_run(arguments.store, digests[run], record)
                 records[run] = record
                 reporter.count_trained(done())
@@ -68,7 +74,7 @@ def main() -> None:
         layout.shard_folder(arguments.results, job.stage, job.problem, job.optimizer),
         {
             "runs": runs_table([(*row, digests[row[-1]]) for row in planned], by_digest),
-            "histories": histories_table(by_digest),
+            "histories": histories_table(by_digest, grid.record),
             "measured": pa.Table.from_pylist([{"run": run, **record["measured"]} for run, record in by_digest.items()]),
         },
     )
@@ -96,11 +102,33 @@ def stored_run(folder: Path, run_digest: str) -> store.Record | None:
     return record
 
 
-def usable(record: store.Record | None, time_limit: float | None) -> store.Record | None:
-    """Return the record, or None if the run was out of time sooner than it would be under `time_limit`, in seconds."""
-    if record and record["outcome"] == "out of time" and (time_limit or math.inf) > record["time_limit"]:
+def usable(record: store.Record | None, time_limit: float | None, quantities: Mapping[str, str]) -> store.Record | None:
+    """Return the record if it serves, or None.
+
+    It does not if the run was out of time sooner than it would be under `time_limit`, in seconds, or if it lacks one of
+    the `quantities`, given by name with their digests. More quantities than these do no harm.
+    """
+    if record is None or not quantities.items() <= record["quantities"].items():
+        return None
+    if record["outcome"] == "out of time" and (time_limit or math.inf) > record["time_limit"]:
         return None
     return record
+
+
+def stored_quantities(folder: Path, run_digests: Iterable[str]) -> set[str]:
+    """Return the quantities that the store's records of some runs hold, among those that exist."""
+    records = (stored_run(folder, run_digest) for run_digest in run_digests)
+    return {name for record in records if record for name in record["quantities"]} & {*names_on_request()}
+
+
+def recording_also(experiment: Experiment, problem: str, quantities: set[str]) -> Experiment:
+    """Return the experiment with more quantities recorded on a problem.
+
+    A run that is trained again for one quantity keeps those that its record had, which another experiment may want.
+    """
+    grid = experiment.problems[problem]
+    wider = grid.model_copy(update={"record": tuple(sorted({*grid.record, *quantities}))})
+    return experiment.model_copy(update={"problems": {**experiment.problems, problem: wider}})
 
 
 def planned_runs(experiment: Experiment, job: Job, chosen: list[dict[str, Any]]) -> Iterator[PlannedRun]:
@@ -149,19 +177,23 @@ def runs_table(planned: list[tuple[str, str | None, Run, str]], records: dict[st
     return pa.Table.from_pylist(rows, schema=pa.schema(columns))
 
 
-def histories_table(records: dict[str, store.Record]) -> pa.Table:
+def histories_table(records: dict[str, store.Record], record: Collection[str]) -> pa.Table:
     """Build a table with a row for each evaluation point of each run; metrics stay float32.
 
     Args:
         records: The runs' records by digest.
+        record: The quantities that the experiment records. Others, which a stored run may hold because another
+            experiment records them, are left out.
     """
+    unwanted = {name for one in all_quantities() if not (one.always or one.name in record) for name in one.column_names}
     columns: dict[str, list[Any]] = {"run": [], "step": [], "epoch": [], "learning_rate": []}
-    for run_digest, record in records.items():
-        steps = record["history"]["step"]
+    for run_digest, run_record in records.items():
+        steps = run_record["history"]["step"]
         columns["run"] += [run_digest] * len(steps)
-        columns["epoch"] += [step / record["steps_per_epoch"] for step in steps]
-        for name, values in record["history"].items():
-            columns.setdefault(name, []).extend(values)
+        columns["epoch"] += [step / run_record["steps_per_epoch"] for step in steps]
+        for name, values in run_record["history"].items():
+            if name not in unwanted:
+                columns.setdefault(name, []).extend(values)
     types = {"run": pa.string(), "step": pa.int64(), "epoch": pa.float64(), "learning_rate": pa.float64()}
     schema = pa.schema({name: types.get(name, pa.float32()) for name in columns})
     return pa.table(columns, schema=schema)

@@ -13,6 +13,7 @@ import numpy as np
 from thalweg.experiment.schema import Experiment, ProblemGrid
 from thalweg.grid import Hyperparameters, Run
 from thalweg.horizon import Horizon
+from thalweg.identity import quantity_digests
 from thalweg.results import provenance, store
 from thalweg.results.progress import TerminalReporter
 from thalweg.training import problem as problems
@@ -92,6 +93,7 @@ def train(
                         run,
                         {
                             "identity": run_identity,
+                            "quantities": quantity_digests(grid.record),
                             "history": records.history(problem, grid.record, trajectory, applied),
                             "outcome": trajectory.outcome,
                             "ended_at": trajectory.ended_at,
