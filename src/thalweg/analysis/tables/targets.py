@@ -106,7 +106,7 @@ TABLE = Table(
         ),
         "lower": Column(float, "lower end of the median's 95 % interval", unit="steps"),
         "upper": Column(float, "upper end of it; null where it lies beyond what was seen", unit="steps"),
-        "interval": Column(str, "how that interval was target_times, or why there is none"),
+        "interval": Column(str, "how that interval was found, or why there is none"),
         "median_epochs": Column(float, "the median in epochs", unit="epochs"),
         "median_examples": Column(float, "the median in examples seen, an example counting each time", unit="examples"),
         "ert": Column(
