@@ -1,4 +1,4 @@
-"""The templates of reports/, where all text of the pages stands, and how numbers are written in them."""
+"""Render the Jinja templates of reports/, which hold all text of the reports, and format the numbers in them."""
 
 import json
 import math
@@ -22,22 +22,37 @@ _LATEX = str.maketrans(LATEX_COMMANDS)
 
 
 def render(template: str, **values: Any) -> str:
-    """The text of a template of reports/. Raises jinja2.UndefinedError for a value that is not there."""
+    """Render a template of reports/ with the values that it names.
+
+    Raises:
+        jinja2.UndefinedError: The template uses a value that was not passed.
+    """
     return _environment().get_template(template).render(**values)
 
 
 def call(template: str, macro: str, **values: Any) -> str:
-    """The text of a macro of a template. Raises jinja2.UndefinedError for a value that is not there."""
+    """Render one macro, without arguments, of a template that sees the values.
+
+    Raises:
+        jinja2.UndefinedError: The macro uses a value that was not passed.
+    """
     return str(getattr(_environment().get_template(template).make_module(values), macro)())
 
 
-def page(template: str, place: str, values: Mapping[str, Any]) -> tuple[str, str]:
-    """A page and its place in the report, which it is told, with the way from there to the report's folder."""
+def render_page(template: str, place: str, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Render a page of a report, and return its path with its text.
+
+    Args:
+        template: The template's path in reports/.
+        place: The page's path in the report, with slashes. The template sees it as `page`, and as `root` the relative
+            path from the page back to the report's folder.
+        values: What else the template uses.
+    """
     return place, render(template, **values, page=place, root="../" * place.count("/"))
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number to three significant digits, as people write it: 0.00123, 4,096, 1.20 × 10⁻⁷, ∞; – for none."""
+    """Format a number for readers: 0.00123, 4,096, 1.20 × 10⁻⁷, ∞; a dash for None and NaN."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
@@ -52,12 +67,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def superscript(power: int) -> str:
-    """A whole number as an exponent: ⁻⁷."""
+    """Format a whole number as an exponent: ⁻⁷."""
     return str(power).translate(_SUPERSCRIPTS)
 
 
 def rate(value: float) -> str:
-    """A learning rate, or what else is searched, with all its digits: 0.003, 3 × 10⁻⁵, 0.0123457, 0.99987654."""
+    """Format a learning rate or another hyperparameter with up to 12 digits: 0.003, 3 × 10⁻⁵, 0.0123457."""
     if value == 0 or abs(value) >= 1e-4:
         return f"{value:.12g}".replace("-", "−")
     digits = len(f"{value:.11e}".partition("e")[0].rstrip("0").replace(".", "").lstrip("-"))
@@ -65,7 +80,7 @@ def rate(value: float) -> str:
 
 
 def raw(value: float | None) -> str:
-    """A number as a script reads it: all digits, Infinity, and nothing for none."""
+    """Format a number for JavaScript: all digits, Infinity, and an empty text for None and NaN."""
     if value is None or math.isnan(value):
         return ""
     return repr(float(value)).replace("inf", "Infinity")

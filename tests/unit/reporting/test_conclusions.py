@@ -15,16 +15,16 @@ from thalweg.reporting.html import conclusions, pages
 
 @pytest.fixture(scope="module")
 def tables(small):
-    return pages.read(small[1])
+    return pages.read_tables(small[1])
 
 
 @pytest.fixture(scope="module")
 def wide_tables(wide):
-    return pages.read(wide[1])
+    return pages.read_tables(wide[1])
 
 
 def page(experiment, tables, problems=()):
-    found = conclusions.of_experiment(experiment, tables)
+    found = conclusions.draw_conclusions(experiment, tables)
     return templates.render(
         "conclusions.html", conclusions=found, experiment=experiment, figures={}, problems=problems, searches=False
     )
@@ -143,20 +143,20 @@ def test_of_one_problem_nothing_is_said_over_all(wide, wide_tables):
         for name, table in wide_tables.items()
         if "problem" in table
     }
-    assert conclusions.best(one["ranks"], one["improvements"]) is None
-    assert conclusions.best(wide_tables["ranks"], wide_tables["improvements"]) is not None
+    assert conclusions.best_optimizers(one["ranks"], one["improvements"]) is None
+    assert conclusions.best_optimizers(wide_tables["ranks"], wide_tables["improvements"]) is not None
 
 
 def test_of_one_optimizer_nothing_is_compared(tables):
     one = {name: table[table["optimizer"] == "adam"] for name, table in tables.items() if "optimizer" in table}
-    assert conclusions.best(one["ranks"], tables["improvements"].iloc[:0]) is None
+    assert conclusions.best_optimizers(one["ranks"], tables["improvements"].iloc[:0]) is None
     assert "widest" not in conclusions.good_ranges(one["sensitivity"])
     assert conclusions.soonest(one["scores"]) is None
 
 
 def test_of_no_rows_nothing_is_said(experiment, tables):
     nothing = {name: table.iloc[:0] for name, table in tables.items()}
-    assert set(conclusions.of_experiment(experiment, nothing).values()) == {None}
+    assert set(conclusions.draw_conclusions(experiment, nothing).values()) == {None}
     assert sentences(experiment, nothing) == []
 
 
@@ -170,7 +170,7 @@ def test_where_nothing_finished_nobody_is_best(experiment, tables):
         "scaling": tables["scaling"].assign(median=np.nan),
         "comparisons": tables["comparisons"].assign(n=0),
     }
-    assert set(conclusions.of_experiment(experiment, tables | lost).values()) == {None}
+    assert set(conclusions.draw_conclusions(experiment, tables | lost).values()) == {None}
 
 
 def test_the_share_of_the_learning_rate(experiment, tables):

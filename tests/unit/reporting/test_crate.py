@@ -237,8 +237,8 @@ def test_the_bibliography_has_the_report_and_the_software(report):
 
 def test_persons_are_cited_by_their_names(monkeypatch, experiment):
     person = {"family-names": "Noether", "given-names": "Emmy", "orcid": "https://orcid.org/0000-0002-1825-0097"}
-    cited = {**crate.software(), "authors": [person, {"name": "A & B"}]}
-    monkeypatch.setattr(crate, "software", lambda: cited)
+    cited = {**crate.read_citation(), "authors": [person, {"name": "A & B"}]}
+    monkeypatch.setattr(crate, "read_citation", lambda: cited)
     assert r"author = {Noether, Emmy and {A \& B}}," in crate.bibliography(experiment)
     emmy, group = crate.dataset(experiment)["isBasedOn"]["author"]
     assert (emmy["@id"], emmy["@type"], emmy["familyName"]) == (person["orcid"], "Person", "Noether")

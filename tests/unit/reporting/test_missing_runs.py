@@ -197,7 +197,7 @@ def test_an_optimizer_that_was_not_run_is_told_apart_from_one_of_too_few_seeds(m
     )
     other = (compared["problem"] == "linear") & (compared["factor"] == "optimizer") & (compared["level"] == "doomed")
     compared.loc[other, ["n", "verdict"]] = 0, "too few seeds"
-    found = findings.of_problem("linear", compared, cells, sensitivity)
+    found = findings.summarize_problem("linear", compared, cells, sensitivity)
     assert [level["level"] for group in found["not_run"] for level in group["levels"]] == ["doomed"]
     told = [level for group in found["too_few_seeds"] for level in group["levels"] if group["factor"] == "optimizer"]
     assert "doomed" not in [level["level"] for level in told]

@@ -20,9 +20,8 @@ import synthetic
 from scipy import stats
 
 from thalweg import templates
-from thalweg.analysis import TABLES
+from thalweg.analysis import TABLES, targets
 from thalweg.analysis.tables import __main__ as tables
-from thalweg.analysis.tables import targets
 from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Optimizer
 from thalweg.reporting import PAGES, style
@@ -332,8 +331,8 @@ def test_the_table_of_cells_has_them_all_by_rank_and_prints_the_first_of_each_pr
         assert [int(row[heads.index("rank")]) for row in shown] == sorted(ordered)
         column = heads.index("validation loss")
         assert [row[column] for row in shown] == [templates.number(loss) for loss in sorted(losses)]
-    monkeypatch.setattr(cells, "TOP", 5)
-    ranked = pd.DataFrame(cells.ranked(table))
+    monkeypatch.setattr(cells, "MAX_PRINTED_CELLS", 5)
+    ranked = pd.DataFrame(cells.rank_cells(table))
     assert (ranked.groupby("problem")["beyond"].sum() == ranked.groupby("problem").size() - 5).all()
 
 
@@ -394,7 +393,7 @@ def test_what_a_search_chose_stands_in_the_findings_and_the_cells(wide, wide_sit
 
 def test_where_runs_end_at_their_target_the_findings_speak_of_the_examples_to_it(wide, wide_text):
     keys = ["problem", "optimizer", "schedule", "batch_size"]
-    tables = pages.read(wide[1])
+    tables = pages.read_tables(wide[1])
     reference = tables["comparisons"].query("problem == 'linear' and verdict == 'reference'").iloc[0]
     runs = tables["runs"][tables["runs"]["stage"] == "evaluation"]
     own = runs[(runs[keys] == reference[keys].to_numpy()).all(axis=1)]
@@ -455,15 +454,15 @@ def test_what_was_timed_in_turn_comes_before_what_runs_took_and_only_where_somet
 
 def rendered(experiment, tables, results, report):
     """The pages of a report by place, from tables that were altered."""
-    of_cells = cells.rendered(experiment, tables, targets.examples_of(experiment, results))
-    others = pages.rendered(pages.context(experiment, tables, results, report))
+    of_cells = cells.render_pages(experiment, tables, targets.examples_of(experiment, results))
+    others = pages.render_pages(pages.context(experiment, tables, results, report))
     return {place: Page(text) for place, text in itertools.chain(of_cells, others)}
 
 
 def test_pages_say_where_losses_count_as_equal_and_nowhere_else(experiment, small, report, site):
     sentence = "which single precision does not tell apart, count as"
     assert not [place for place, page in site.items() if sentence in words(page)]
-    tables = pages.read(small[1])
+    tables = pages.read_tables(small[1])
     for name, column in (("rates", "median"), ("cells", "tuning_validation_loss"), ("runs", "final_test_loss")):
         table = tables[name]
         of_adam = (table["problem"] == "linear") & (table["optimizer"] == "adam")
@@ -501,7 +500,7 @@ def test_with_too_few_seeds_every_figure_and_page_comes_without_an_interval(few_
 
 
 def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experiment, small, report):
-    tables = pages.read(small[1])
+    tables = pages.read_tables(small[1])
     ends = [name for name in tables["cells"] if name.endswith(("_lower", "_upper"))]
     tables["cells"] = tables["cells"].assign(interval="too few seeds", n=5, **dict.fromkeys(ends, np.nan))
     compared = tables["comparisons"]
@@ -519,7 +518,7 @@ def test_with_few_seeds_and_runs_missing_the_report_still_comes_and_warns(experi
 
 
 def test_a_cell_that_was_not_evaluated_has_its_page_and_says_so(experiment, small, report):
-    tables = pages.read(small[1])
+    tables = pages.read_tables(small[1])
     for name in ("runs", "curves", "targets"):
         table = tables[name]
         tables[name] = table[table["optimizer"] != "adam"] if name != "runs" else table[table["stage"] == "tuning"]
@@ -535,11 +534,11 @@ def test_a_cell_that_was_not_evaluated_has_its_page_and_says_so(experiment, smal
 
 
 def test_where_every_tuning_run_diverged_nothing_is_concluded(small):
-    tables = pages.read(small[1])
+    tables = pages.read_tables(small[1])
     cells, comparisons, ranges = tables["cells"], tables["comparisons"], tables["sensitivity"]
     lost = cells.assign(tuning_validation_loss=np.inf)
-    assert findings.of_problem("linear", comparisons, lost, ranges) is None
-    assert findings.of_problem("linear", comparisons, cells, ranges)["best"]["optimizer"] == "adam"
+    assert findings.summarize_problem("linear", comparisons, lost, ranges) is None
+    assert findings.summarize_problem("linear", comparisons, cells, ranges)["best"]["optimizer"] == "adam"
 
 
 def test_the_code_of_a_cell_stands_on_its_page_and_that_of_the_best_on_the_first_and_its_problem_s(
@@ -547,20 +546,22 @@ def test_the_code_of_a_cell_stands_on_its_page_and_that_of_the_best_on_the_first
 ):
     named = Optimizer.model_validate({"class": "Adam", "learning_rates": [0.1], "name": "<i>&amp;</i>"})
     experiment = experiment.model_copy(update={"optimizers": {**experiment.optimizers, "adam": named}})
-    tables = pages.read(small[1])
+    tables = pages.read_tables(small[1])
     site = rendered(experiment, tables, small[1], report)
-    best = [findings.of_problem("linear", *(tables[name] for name in ("comparisons", "cells", "sensitivity")))["best"]]
+    shown = [tables[name] for name in ("comparisons", "cells", "sensitivity")]
+    best = [findings.summarize_problem("linear", *shown)["best"]]
     for row in best + findings.records(tables["cells"][tables["cells"]["problem"] == "linear"]):
-        code = recommendation.code(experiment, row, 6)
+        code = recommendation.keras_code(experiment, row, 6)
         assert ("name='<i>&amp;</i>'" in code) == (row["optimizer"] == "adam")
         places = ["index.html", "problems/linear.html"] if row is best[0] else [cells.address(row)]
         assert all(code in site[place].text for place in places)
 
 
 def test_beside_the_code_stands_how_sure_it_is(experiment, small, site):
-    tables = pages.read(small[1])
+    tables = pages.read_tables(small[1])
     for problem in experiment.problems:
-        best = findings.of_problem(problem, *(tables[name] for name in ("comparisons", "cells", "sensitivity")))["best"]
+        shown = [tables[name] for name in ("comparisons", "cells", "sensitivity")]
+        best = findings.summarize_problem(problem, *shown)["best"]
         text = of(site, f"problems/{problem}.html")
         loss, lower, upper = (templates.number(best[f"final_test_loss{end}"]) for end in ("", "_lower", "_upper"))
         assert f"It ended at a test loss of {loss} [{lower}, {upper}], n = {best['n']} seeds." in text
@@ -626,7 +627,7 @@ def test_where_every_run_diverged_at_once_the_report_still_comes(lost, experimen
 
 
 def test_cells_that_tie_for_the_best_are_counted(experiment, small, report):
-    tables = pages.read(small[1])
+    tables = pages.read_tables(small[1])
     alike = np.where(tables["cells"]["optimizer"] == "doomed", np.inf, 1e-15)
     tables["cells"] = tables["cells"].assign(tuning_validation_loss=alike)
     site = rendered(experiment, tables, small[1], report)
@@ -652,7 +653,7 @@ def test_a_level_whose_cell_was_named_before_points_to_that_level():
             "batch_size": [128, 32, 128],
         }
     )
-    assert list(findings.with_same_cells(levels)["same_as"]) == [None, None, {"factor": "optimizer", "level": "sgd"}]
+    assert list(findings.mark_same_cells(levels)["same_as"]) == [None, None, {"factor": "optimizer", "level": "sgd"}]
 
 
 def test_findings_speak_of_the_reproductions(small, index):

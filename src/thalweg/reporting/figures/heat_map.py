@@ -37,7 +37,7 @@ def draw(tables: Path, experiment: Experiment, problem: str) -> data.Drawing:
     """Draw interquartile means over evaluation seeds at the chosen rates. Colour: how many times the lowest it is."""
     all_cells = data.read_table(tables, "cells", problem)
     measure = comparing.measures(experiment)[problem]
-    column = comparing.COLUMNS[measure]
+    column = comparing.MEASURE_COLUMNS[measure]
     cells = all_cells[
         [*CELL, *choose.TRIAL, "n", *histories.FAILURES, *(column + end for end in ("", "_lower", "_upper"))]
     ].copy()

@@ -1,1 +1,1 @@
-"""The pages of a report."""
+"""The pages of a report, and the files that describe it to other programs."""

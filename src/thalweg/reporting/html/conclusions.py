@@ -1,6 +1,6 @@
-"""What the tables decide over the whole experiment, as plain data for the sentences of conclusions.html.
+"""Draw conclusions over the whole experiment from the tables, as plain data for the sentences of conclusions.html.
 
-Each function gives None where its tables cannot say anything: then its sentence is left out.
+A function returns None if its tables allow no conclusion. Its sentence is then left out.
 """
 
 from typing import Any
@@ -10,25 +10,25 @@ import pandas as pd
 
 from thalweg.analysis import histories
 from thalweg.analysis.choose import CELL
-from thalweg.analysis.tables.comparisons import LOSS, measures
-from thalweg.analysis.tables.factors import FACTORS
-from thalweg.analysis.tables.sensitivity import WITHIN
+from thalweg.analysis.comparing import LOSS, measures
+from thalweg.analysis.statistics.learning_rate_range import WITHIN
+from thalweg.analysis.statistics.variance import FACTORS
 from thalweg.experiment.schema import Experiment
-from thalweg.reporting.html.findings import chosen, records
+from thalweg.reporting.html.findings import find_chosen_cell, records
 
-TIMES = "examples"
-"""What scores are compared in: optimizers' best cells may differ in batch size, and then a step is not a step."""
+SCORE_MEASURE = "examples"
+"""The measure of the scores that are compared. Best cells may differ in batch size, so that steps do not compare."""
 
-REVERSED = {"lower": "higher", "higher": "lower"}
+REVERSED_VERDICT = {"lower": "higher", "higher": "lower"}
 QUARTILES = {"lower": 0.25, "median": 0.5, "upper": 0.75}
 
 
-def of_experiment(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """What there is to say of each subject, None where that is nothing."""
+def draw_conclusions(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Draw the conclusions on each subject, None for a subject without any."""
     return {
-        "best": best(tables["ranks"], tables["improvements"]),
+        "best": best_optimizers(tables["ranks"], tables["improvements"]),
         "rates": learning_rates(tables["factors"]),
-        "budgets": budgets(_of_losses(experiment, tables["budgets"])),
+        "budgets": budgets(_compared_by_loss(experiment, tables["budgets"])),
         "ranges": good_ranges(tables["sensitivity"]),
         "soonest": soonest(tables["scores"]),
         "batches": batch_sizes(tables["scaling"]),
@@ -36,15 +36,23 @@ def of_experiment(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> di
     }
 
 
-def _of_losses(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of problems on which runs are compared by their losses."""
+def _compared_by_loss(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows of the problems on which runs are compared by their losses."""
     return table[table["problem"].map(measures(experiment)) == LOSS]
 
 
-def best(ranks: pd.DataFrame, improvements: pd.DataFrame) -> dict[str, Any] | None:
-    """The pairs of optimizers that are decided over all problems, by the one that does better, and whether the others
-    are not distinguishable or have too few seeds; the optimizer that is better than every other one, if there is one;
-    and those that share the lowest mean rank.
+def best_optimizers(ranks: pd.DataFrame, improvements: pd.DataFrame) -> dict[str, Any] | None:
+    """Compare the optimizers over all problems.
+
+    Args:
+        ranks: The table `ranks`.
+        improvements: The table `improvements`.
+
+    Returns:
+        None if fewer than two problems or optimizers can be compared. Else, beside the first row by mean rank, the
+        optimizers `sharing` its rank; `wins`, the decided pairs by the better optimizer; `above_all`, the optimizer
+        that is better than every other one, or None; and the numbers of pairs that are not distinguishable or have too
+        few seeds.
     """
     ranked = ranks[ranks["problem"].notna() & ranks["rank"].notna()]
     ended = ranked.loc[np.isfinite(ranked["value"]), "problem"].nunique()
@@ -52,32 +60,40 @@ def best(ranks: pd.DataFrame, improvements: pd.DataFrame) -> dict[str, Any] | No
     pairs = improvements[improvements["problem"].isna() & (improvements["n"] > 0)]
     if ended < 2 or len(overall) < 2 or pairs.empty:
         return None
-    decided = [_winner_first(row) for row in records(pairs[pairs["verdict"].isin(REVERSED)])]
+    decided = [_winner_first(row) for row in records(pairs[pairs["verdict"].isin(REVERSED_VERDICT)])]
     wins = {name: [row for row in decided if row["first"] == name] for name in overall["optimizer"]}
     first = records(overall)[0]
     return {
         **{name: first[name] for name in ("measure", "problems", "rank", "permutation_p")},
         "sharing": overall.loc[overall["rank"] == first["rank"], "optimizer"].tolist(),
         "of": len(overall),
-        "above_all": next((name for name, own in wins.items() if len(own) == len(overall) - 1), None),
-        "wins": {name: own for name, own in wins.items() if own},
+        "above_all": next((name for name, pairs in wins.items() if len(pairs) == len(overall) - 1), None),
+        "wins": {name: pairs for name, pairs in wins.items() if pairs},
         "not_distinguishable": int((pairs["verdict"] == "not distinguishable").sum()),
         "too_few_seeds": int((pairs["verdict"] == "too few seeds").sum()),
     }
 
 
 def _winner_first(row: dict[str, Any]) -> dict[str, Any]:
-    """A decided row of `improvements`, turned so that the first of the pair is the lower."""
+    """Turn a decided row of `improvements` so that the first of its pair has the lower loss."""
     if row["verdict"] == "lower":
         return row
     ends = {"probability": "probability", "lower": "upper", "upper": "lower"}
     turned = {name: 1 - row[end] for name, end in ends.items()}
-    return row | turned | {"first": row["second"], "second": row["first"], "verdict": REVERSED[row["verdict"]]}
+    return row | turned | {"first": row["second"], "second": row["first"], "verdict": REVERSED_VERDICT[row["verdict"]]}
 
 
 def learning_rates(factors: pd.DataFrame) -> dict[str, Any] | None:
-    """The learning rate's share of the variance on the problems where it is lowest and highest, and on how many it is
-    above that of every other choice (`above`), with an interval above all theirs (`apart`)."""
+    """Compare the learning rate's share of the variance with those of the other factors.
+
+    Args:
+        factors: The table `factors`.
+
+    Returns:
+        None if no problem varies anything else. Else the rows of the problems where the share is `lowest` and
+        `highest`; on how many `problems` it is `above` that of every other factor, and on how many its interval is
+        `apart`, above all of theirs; and the range of the `totals`.
+    """
     single = factors[factors["term"].isin(FACTORS)]
     varied = single.groupby("problem")["share"].transform("sum") > 0
     own = single[varied & (single["term"] == "learning_rate")].set_index("problem", drop=False)
@@ -99,9 +115,17 @@ def learning_rates(factors: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def budgets(table: pd.DataFrame) -> dict[str, Any] | None:
-    """The share of the trials from which on the expected test loss is within WITHIN of that of them all: quartiles over
-    the pools of an optimizer's trials at a batch size, those of all schedules together where there are several. A pool
-    with a loss that is not positive is left out: within a share of it means nothing."""
+    """Find the fraction of the trials that brings the expected test loss within WITHIN of that after all trials.
+
+    A pool is all trials of an optimizer at a batch size, over all schedules. Pools with a loss that is not positive are
+    left out, since a fraction of such a loss means nothing.
+
+    Args:
+        table: The table `budgets`.
+
+    Returns:
+        None if there is no pool. Else the quartiles over the pools, and `most`, the largest fraction.
+    """
     keys = ["problem", "optimizer", "batch_size"]
     together = table[table["schedule"].isna()]
     single = table.merge(together[keys].drop_duplicates(), how="left", indicator="among")
@@ -122,36 +146,44 @@ def budgets(table: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def good_ranges(sensitivity: pd.DataFrame) -> dict[str, Any] | None:
-    """In how many cells the best of the rates tried is alone within WITHIN of the best result (`alone`), and among the
-    optimizers of which most cells have a wider range the one where it is widest and narrowest, by the median."""
+    """Compare the widths of the ranges of good learning rates.
+
+    Args:
+        sensitivity: The table `sensitivity`.
+
+    Returns:
+        None if no range is known. Else in how many of the `cells` only one of the rates tried is good (`alone`); and,
+        among the optimizers most of whose cells have a wider range, those with the `widest` and `narrowest` range by
+        the median, if there are two.
+    """
     known = sensitivity[sensitivity["range"].isin(["interpolated", "one rate alone"])]
     if known.empty:
         return None
-    found = []
+    widths = []
     for name, own in known.groupby("optimizer", sort=False):
         wide = own[own["range"] == "interpolated"]
         if 2 * len(wide) > len(own):
             ends = {"cells": len(wide), "open": int(wide["open"].notna().sum()), **_quartiles(wide["decades"])}
-            found.append({"optimizer": name, **ends})
+            widths.append({"optimizer": name, **ends})
     alone = {"alone": int((known["range"] == "one rate alone").sum()), "cells": len(known), "within": WITHIN}
-    if len(found) < 2:
+    if len(widths) < 2:
         return alone
-    return alone | {"widest": max(found, key=_median), "narrowest": min(found, key=_median)}
+    return alone | {"widest": max(widths, key=_median), "narrowest": min(widths, key=_median)}
 
 
 def soonest(scores: pd.DataFrame) -> dict[str, Any] | None:
-    """The optimizer with the highest score, and the others by how the difference to it was decided."""
-    known = scores[(scores["measure"] == TIMES) & (scores["workloads"] > 0)]
+    """Find the optimizer with the highest score, and group the others by the verdict on their difference to it."""
+    known = scores[(scores["measure"] == SCORE_MEASURE) & (scores["workloads"] > 0)]
     if len(known) < 2 or not known["score"].max() > 0:
         return None
     ranked = known.assign(reference=known["verdict"] == "reference")
     first, *others = records(ranked.sort_values(["reference", "score"], ascending=False, kind="stable"))
     named = {"below": "lower", "not_distinguishable": "not distinguishable"}
-    return first | {name: [one for one in others if one["verdict"] == verdict] for name, verdict in named.items()}
+    return first | {name: [row for row in others if row["verdict"] == verdict] for name, verdict in named.items()}
 
 
 def batch_sizes(scaling: pd.DataFrame) -> dict[str, Any] | None:
-    """How many of the series that could be fitted are in each regime, and how many are `unshaped`: no curve fits."""
+    """Count the series over batch sizes by regime, with the number `unshaped` of those that no curve fits."""
     fitted = scaling[(scaling["fit"] == "fitted") & (scaling["median"] > 0)]
     if fitted.empty:
         return None
@@ -172,13 +204,14 @@ def batch_sizes(scaling: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def schedules(experiment: Experiment, comparisons: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any] | None:
-    """The constant learning rate against each problem's best cell: a row a problem by its verdict, where tuning could
-    choose a cell."""
-    constant = [name for name, one in experiment.schedules.items() if not one.class_name and not one.warmup]
+    """Compare the constant learning rate with the best cell of each problem on which tuning chose one, by verdict."""
+    constant = [
+        name for name, schedule in experiment.schedules.items() if not schedule.class_name and not schedule.warmup
+    ]
     levels = comparisons[(comparisons["factor"] == "schedule") & (comparisons["n"] > 0)]
     rows = levels[levels["level"].isin(constant[:1])]
-    known = [name for name, own in comparisons.groupby("problem") if chosen(own, cells) is not None]
-    rows = rows[rows["problem"].isin(known)].merge(cells[[*CELL, *histories.LOST]], how="left")
+    known = [name for name, own in comparisons.groupby("problem") if find_chosen_cell(own, cells) is not None]
+    rows = rows[rows["problem"].isin(known)].merge(cells[[*CELL, *histories.FAILURES]], how="left")
     if rows.empty or len(experiment.schedules) < 2:
         return None
     verdicts = ("higher", "lower", "not distinguishable", "too few seeds", "reference")
@@ -191,9 +224,10 @@ def schedules(experiment: Experiment, comparisons: pd.DataFrame, cells: pd.DataF
 
 
 def _quartiles(values: pd.Series) -> dict[str, float]:
+    """Return the quartiles of a series by the names of QUARTILES."""
     return {name: float(values.quantile(share)) for name, share in QUARTILES.items()}
 
 
-def _median(found: dict[str, Any]) -> float:
-    median: float = found["median"]
+def _median(quartiles: dict[str, Any]) -> float:
+    median: float = quartiles["median"]
     return median

@@ -1,10 +1,14 @@
-"""What a report says of itself to other programs: an RO-Crate, JSON-LD for search engines, and BibTeX.
+"""Describe a report to other programs: an RO-Crate, JSON-LD for search engines, and BibTeX.
 
 The crate follows RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) with the profile Workflow Run Crate 0.5
-(https://w3id.org/ro/wfrun/workflow/0.5): an action made the report by the workflow from the experiment. Copies of both
-lie in the report, since a crate holds what it speaks of.
+(https://w3id.org/ro/wfrun/workflow/0.5): an action made the report from the experiment by the workflow. Copies of the
+workflow and the experiment lie in the report, since a crate contains what it describes.
 
-No clock is read. The date of publication, which RO-Crate demands, is that on which the software was released.
+No clock is read. RO-Crate requires a date of publication; it is the date on which the software was released.
+
+The graph is written by hand, not by the package rocrate: every entity has to be given to it as the same dictionary, so
+that it replaces only the descriptor and the lists of references; its version of the specification changes with the
+package's; and it brings a client for HTTP, while nothing here may fetch anything.
 """
 
 from collections.abc import Iterable
@@ -28,7 +32,7 @@ RULES = "source/workflow/"
 EXPERIMENTS = "source/experiments/"
 CELLS = "cells/"
 CRATE = "ro-crate-metadata.json"
-ENCODING = {
+MEDIA_TYPES = {
     ".html": "text/html",
     ".css": "text/css",
     ".js": "text/javascript",
@@ -40,7 +44,7 @@ ENCODING = {
     ".yaml": "application/yaml",
     ".py": "text/x-python",
 }
-"""Media types by ending. Python's own are read from the system, and differ between systems."""
+"""Media types by file suffix. Those of Python's mimetypes depend on the system."""
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -54,14 +58,14 @@ Entity = dict[str, Any]
 
 
 @cache
-def software() -> dict[str, Any]:
-    """What CITATION.cff says."""
-    cited: dict[str, Any] = yaml.safe_load((PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
-    return cited
+def read_citation() -> dict[str, Any]:
+    """Read CITATION.cff."""
+    citation: dict[str, Any] = yaml.safe_load((PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
+    return citation
 
 
 def sources(experiment: Experiment) -> dict[str, Path]:
-    """What a report was made from, by its place in the report: the workflow, the experiment and its problems."""
+    """List the files that a report was made from, workflow, experiment and problems, by their paths in the report."""
     rules = sorted((PROJECT / "workflow").rglob("*.smk"))
     problems = [experiment.problem_file(name) for name in experiment.problems]
     return {
@@ -75,12 +79,12 @@ def sources(experiment: Experiment) -> dict[str, Path]:
 
 
 def bibliography(experiment: Experiment) -> str:
-    """BibTeX entries for the report and for the software that made it."""
-    return templates.render("cite.bib", experiment=experiment, software=software())
+    """Make the BibTeX entries of the report and of the software that made it."""
+    return templates.render("cite.bib", experiment=experiment, software=read_citation())
 
 
 def dataset(experiment: Experiment) -> Entity:
-    """The report as schema.org's Dataset, its tables as what can be downloaded of it."""
+    """Describe the report as a Dataset of schema.org, with its tables as the downloads."""
     return {
         "@context": "https://schema.org",
         "@type": "Dataset",
@@ -91,7 +95,7 @@ def dataset(experiment: Experiment) -> Entity:
             {
                 "@type": "DataDownload",
                 "name": name,
-                "encodingFormat": ENCODING[".csv"],
+                "encodingFormat": MEDIA_TYPES[".csv"],
                 "contentUrl": f"tables/{name}.csv",
             }
             for name in TABLES
@@ -100,19 +104,25 @@ def dataset(experiment: Experiment) -> Entity:
 
 
 def metadata(experiment: Experiment, report: Path, values: dict[str, Any]) -> Entity:
-    """The content of ro-crate-metadata.json. `values` is what the pages show (see pages.context).
+    """Make the content of ro-crate-metadata.json.
 
-    The pages of cells stand as one folder; each of them has its checksum in SHA256SUMS. What a clock measured has
-    neither size nor checksum here, so that the crate is the same whenever the same results are reported.
+    The pages of cells are one folder here; SHA256SUMS has the checksum of each. Files with measured times have neither
+    size nor checksum, so that the crate is the same whenever the same results are reported.
+
+    Args:
+        experiment: The experiment that is reported.
+        report: The report's folder, with all files but the crate and the checksums.
+        values: What the pages show, from `pages.context`.
     """
-    given = list(sources(experiment))
-    made = [place for place in checksums.files(report) if not place.startswith(("source/", CELLS)) and place != CRATE]
+    inputs = list(sources(experiment))
+    elsewhere = ("source/", CELLS, CRATE)
+    outputs = [place for place in checksums.list_files(report) if not place.startswith(elsewhere)]
     graph = [
-        *_root(experiment, [*given, *made, CELLS, *SUMS]),
-        *_action(experiment, [place for place in given if place.startswith(EXPERIMENTS)], [*made, CELLS, *SUMS]),
-        *_workflow(report, [place for place in given if place.startswith(RULES)], values["environments"]),
+        *_root(experiment, [*inputs, *outputs, CELLS, *SUMS]),
+        *_action(experiment, [place for place in inputs if place.startswith(EXPERIMENTS)], [*outputs, CELLS, *SUMS]),
+        *_workflow(report, [place for place in inputs if place.startswith(RULES)], values["environments"]),
         *_inputs(experiment, report),
-        *_outputs(report, made, values),
+        *_outputs(report, outputs, values),
     ]
     return {
         "@context": ["https://w3id.org/ro/crate/1.1/context", {"sha256": "http://schema.org/sha256"}],
@@ -121,20 +131,22 @@ def metadata(experiment: Experiment, report: Path, values: dict[str, Any]) -> En
 
 
 def _root(experiment: Experiment, parts: list[str]) -> list[Entity]:
-    """The crate's description of itself, and the dataset that the report is."""
-    described = {
+    """Describe the crate itself, the report as its root data set, the profiles and the licence."""
+    descriptor = {
         "@id": CRATE,
         "@type": "CreativeWork",
         "about": {"@id": "./"},
-        "conformsTo": _all(["https://w3id.org/ro/crate/1.1", "https://w3id.org/workflowhub/workflow-ro-crate/1.0"]),
+        "conformsTo": _references(
+            ["https://w3id.org/ro/crate/1.1", "https://w3id.org/workflowhub/workflow-ro-crate/1.0"]
+        ),
     }
     root = {
         "@id": "./",
         "@type": "Dataset",
         **_title(experiment),
         "license": {"@id": _license()},
-        "conformsTo": _all(PROFILES),
-        "hasPart": _all(parts),
+        "conformsTo": _references(PROFILES),
+        "hasPart": _references(parts),
         "mainEntity": {"@id": SNAKEFILE},
         "mentions": {"@id": "#run"},
     }
@@ -142,36 +154,36 @@ def _root(experiment: Experiment, parts: list[str]) -> list[Entity]:
         {"@id": profile, "@type": "CreativeWork", "name": name, "version": version}
         for profile, (name, version) in PROFILES.items()
     ]
-    licence = {"@id": _license(), "@type": "CreativeWork", "name": software()["license"], "url": _license()}
-    return [described, root, *profiles, licence]
+    licence = {"@id": _license(), "@type": "CreativeWork", "name": read_citation()["license"], "url": _license()}
+    return [descriptor, root, *profiles, licence]
 
 
-def _action(experiment: Experiment, given: list[str], made: list[str]) -> list[Entity]:
-    """That the workflow made the report from the experiment. By whom and when is recorded nowhere."""
+def _action(experiment: Experiment, inputs: list[str], outputs: list[str]) -> list[Entity]:
+    """Describe the action by which the workflow made the report. Who ran it, and when, is recorded nowhere."""
     action = {
         "@id": "#run",
         "@type": "CreateAction",
         "name": f"snakemake --config experiment={experiment.name}",
         "instrument": {"@id": SNAKEFILE},
-        "object": _all(given),
-        "result": _all(made),
+        "object": _references(inputs),
+        "result": _references(outputs),
     }
     return [action]
 
 
 def _workflow(report: Path, rules: list[str], environments: list[dict[str, Any]]) -> list[Entity]:
-    """The Snakefile with its rules, its authors and every version of the software that runs were trained by."""
+    """Describe the Snakefile, its rules and authors, and every version of the software that trained the runs."""
     authors, versions = _authors(), _versions(environments)
     workflow = {
         **_file(report, SNAKEFILE),
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
         **_code(),
         "license": {"@id": _license()},
-        "author": _all(author["@id"] for author in authors),
+        "author": _references(author["@id"] for author in authors),
         "programmingLanguage": {"@id": SNAKEMAKE},
-        "hasPart": _all(rules),
+        "hasPart": _references(rules),
         "input": {"@id": "#experiment"},
-        "softwareRequirements": _all(version["@id"] for version in versions),
+        "softwareRequirements": _references(version["@id"] for version in versions),
     }
     language = {
         "@id": SNAKEMAKE,
@@ -184,7 +196,7 @@ def _workflow(report: Path, rules: list[str], environments: list[dict[str, Any]]
 
 
 def _inputs(experiment: Experiment, report: Path) -> list[Entity]:
-    """The experiment file, which the workflow takes as its one parameter, and the problems that it names."""
+    """Describe the experiment file, which is the workflow's only parameter, and the files of its problems."""
     file = f"{EXPERIMENTS}{experiment.file.name}"
     parameter = {
         "@id": "#experiment",
@@ -197,13 +209,13 @@ def _inputs(experiment: Experiment, report: Path) -> list[Entity]:
     return [parameter, {**_file(report, file), "exampleOfWork": {"@id": "#experiment"}}, *problems]
 
 
-def _outputs(report: Path, made: list[str], values: dict[str, Any]) -> list[Entity]:
-    """Pages, figures, tables and what else was written, figures with the words that readers who see none are told."""
+def _outputs(report: Path, places: list[str], values: dict[str, Any]) -> list[Entity]:
+    """Describe the files that the workflow wrote; figures carry their alternative text as a description."""
     figures = [figure for whole in (values, *values["problems"]) for figure in whole["figures"].values()]
-    words = {
+    alternative_texts = {
         f"{figure['path']}.{form}": {"description": figure["alt"]} for figure in figures for form in ("svg", "pdf")
     }
-    files = [{**_file(report, place), **words.get(place, {})} for place in made]
+    files = [{**_file(report, place), **alternative_texts.get(place, {})} for place in places]
     sums = [{"@id": name, "@type": "File", "name": name, "encodingFormat": "text/plain"} for name in SUMS]
     return [*files, {"@id": CELLS, "@type": "Dataset", "name": CELLS}, *sums]
 
@@ -212,20 +224,20 @@ def _title(experiment: Experiment) -> Entity:
     return {
         "name": experiment.title,
         "description": experiment.description or experiment.title,
-        "datePublished": str(software()["date-released"]),
+        "datePublished": str(read_citation()["date-released"]),
     }
 
 
 def _code() -> Entity:
-    return {"name": software()["title"], "version": software()["version"]}
+    return {"name": read_citation()["title"], "version": read_citation()["version"]}
 
 
 def _license() -> str:
-    return f"https://spdx.org/licenses/{software()['license']}"
+    return f"https://spdx.org/licenses/{read_citation()['license']}"
 
 
 def _authors() -> list[Entity]:
-    """The software's authors, persons or not."""
+    """Describe the authors of the software, who may be people or organisations."""
     return [
         {"@id": f"#{quote(author['name'])}", "@type": "Organization", "name": author["name"]}
         if "name" in author
@@ -235,14 +247,14 @@ def _authors() -> list[Entity]:
             "givenName": author["given-names"],
             "familyName": author["family-names"],
         }
-        for author in software()["authors"]
+        for author in read_citation()["authors"]
     ]
 
 
 def _versions(environments: list[dict[str, Any]]) -> list[Entity]:
-    """Every version that runs were trained by. Thalweg's is its commit, marked where files differed from it."""
-    used = {(name, one[name.lower()]) for one in environments for name in ("Python", "TensorFlow", "Keras", "NumPy")}
-    used |= {("Thalweg", one["commit"] + ("-dirty" if one["dirty"] else "")) for one in environments if one["commit"]}
+    """Describe every version that trained a run. That of Thalweg is its commit, marked -dirty if files differed."""
+    used = {(name, row[name.lower()]) for row in environments for name in ("Python", "TensorFlow", "Keras", "NumPy")}
+    used |= {("Thalweg", row["commit"] + ("-dirty" if row["dirty"] else "")) for row in environments if row["commit"]}
     return [
         {"@id": f"#{name}-{version}", "@type": "SoftwareApplication", "name": name, "softwareVersion": version}
         for name, version in sorted(used)
@@ -251,18 +263,18 @@ def _versions(environments: list[dict[str, Any]]) -> list[Entity]:
 
 def _file(report: Path, place: str) -> Entity:
     file = report / place
-    described = {
+    entity = {
         "@id": place,
         "@type": "File",
         "name": place,
-        "encodingFormat": ENCODING.get(file.suffix, "text/plain"),
+        "encodingFormat": MEDIA_TYPES.get(file.suffix, "text/plain"),
     }
-    if checksums.measured(place):
-        return described
-    return {**described, "contentSize": str(file.stat().st_size), "sha256": digests.file_digest(file)}
+    if checksums.contains_times(place):
+        return entity
+    return {**entity, "contentSize": str(file.stat().st_size), "sha256": digests.file_digest(file)}
 
 
-def _all(entities: Iterable[str]) -> Entity | list[Entity]:
-    """References to entities; RO-Crate wants one alone without a list."""
+def _references(entities: Iterable[str]) -> Entity | list[Entity]:
+    """Make references to entities by their identifiers. RO-Crate wants a single one without a list around it."""
     references = [{"@id": entity} for entity in entities]
     return references[0] if len(references) == 1 else references

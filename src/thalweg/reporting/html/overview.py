@@ -1,7 +1,7 @@
 """Write the index over all experiments that have a report: `python -m thalweg.reporting.html.overview`.
 
-It speaks of the reports that lie beside each other when it is written, so it is no rule's output: it would be out of
-date whenever another experiment ends. The Snakefile writes it at the end of each launch that did something.
+It lists the reports that exist when it is written, so that no rule can have it as its output: it would be out of date
+whenever another experiment ends. The Snakefile writes it at the end of each launch that ran a job.
 """
 
 import argparse
@@ -26,10 +26,10 @@ def write(folder: Path) -> None:
 
 
 def _summary(file: Path) -> dict[str, Any] | None:
-    """What a report says of itself. One that is damaged is named and left out: its own experiment makes it again."""
+    """Read the summary of a report. Return None, and say so on standard error, if the file is damaged."""
     try:
-        found: dict[str, Any] = json.loads(file.read_bytes())
-        return found
+        summary: dict[str, Any] = json.loads(file.read_bytes())
+        return summary
     except ValueError:
         name = file.parent.parent.name
         print(

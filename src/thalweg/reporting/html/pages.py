@@ -1,5 +1,7 @@
-"""Write the report around its figures and the pages of its cells: `python -m thalweg.reporting.html.pages`. Pages are
-templates of reports/ filled from the tables."""
+"""Write a report's pages from its tables, by the templates of reports/: `python -m thalweg.reporting.html.pages`.
+
+Figures and pages of cells are written before, by thalweg.reporting.figures and thalweg.reporting.html.cells.
+"""
 
 import argparse
 import json
@@ -11,8 +13,7 @@ from typing import Any
 import pandas as pd
 
 from thalweg import templates
-from thalweg.analysis import MEASURED, OF_THE_CLOCK, TABLES, dictionary, histories
-from thalweg.analysis.tables import comparisons
+from thalweg.analysis import MEASURED_FOLDER, MEASURED_TABLES, TABLES, comparing, histories
 from thalweg.certificate.comparison import compare_report
 from thalweg.experiment.loading import load
 from thalweg.experiment.schema import Experiment
@@ -25,18 +26,26 @@ from thalweg.reporting.html.findings import records
 from thalweg.results import digests, layout
 from thalweg.results.files import write_atomically, write_json
 
-FOLDERS = ("problems", "source")
-"""Those with a page for each problem, and with what the report was made from."""
-CLOCK = tuple(f"{MEASURED}/{name}" for name in OF_THE_CLOCK)
+REWRITTEN_FOLDERS = ("problems", "source")
+"""The folders that are emptied first: the pages of problems, and copies of what the report was made from."""
+
+TIMING_TABLES = tuple(f"{MEASURED_FOLDER}/{name}" for name in MEASURED_TABLES)
 
 
-def read(results: Path) -> dict[str, pd.DataFrame]:
-    """The tables, by name."""
-    return {name: pd.read_parquet(layout.table_file(results, name, "parquet")) for name in (*TABLES, *CLOCK)}
+def read_tables(results: Path) -> dict[str, pd.DataFrame]:
+    """Read all tables, by name."""
+    return {name: pd.read_parquet(layout.table_file(results, name, "parquet")) for name in (*TABLES, *TIMING_TABLES)}
 
 
 def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Path, report: Path) -> dict[str, Any]:
-    """All that the pages speak of but those of cells, as plain data."""
+    """Gather what the templates of all pages but those of cells use, as plain data.
+
+    Args:
+        experiment: The experiment that is reported.
+        tables: All tables, from `read_tables`.
+        results: The experiment's folder of results.
+        report: The report's folder, with the figures.
+    """
     counts = tables["counts"]
     problems = [_problem(experiment, name, tables, results, report) for name in experiment.problems]
     return {
@@ -45,26 +54,26 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
         "totals": counts.select_dtypes("number").sum().to_dict(),
         "environments": records(tables["provenance"]),
         "published": compare_report(experiment, tables, results),
-        "caution": findings.caution(counts, tables["cells"], tables["provenance"]),
+        "caution": findings.count_cautions(counts, tables["cells"], tables["provenance"]),
         "problems": problems,
         "figures": _figures(experiment, report, None),
-        "conclusions": conclusions.of_experiment(experiment, tables),
-        "claims": claims_of(experiment, tables["claims"]),
-        "factors": _factors(experiment, tables["factors"]),
+        "conclusions": conclusions.draw_conclusions(experiment, tables),
+        "claims": claim_verdicts(experiment, tables["claims"]),
+        "factors": _claimed_factors(experiment, tables["factors"]),
         "reproductions": _reproductions(experiment, tables["reproductions"]),
-        "cells": cells.ranked(tables["cells"]),
-        "top": cells.TOP,
+        "cells": cells.rank_cells(tables["cells"]),
+        "top": cells.MAX_PRINTED_CELLS,
         "metrics": list(dict.fromkeys(metric for problem in problems for metric in problem["metrics"][1:])),
         "batch_sizes": sorted({size for problem in experiment.problems.values() for size in problem.batch_sizes}),
-        "tables": _described({name: tables[name] for name in TABLES}),
-        "seconds": records(tables[f"{MEASURED}/seconds"]),
-        "timings": records(tables[f"{MEASURED}/timings"]),
-        "claims_in_seconds": claims_of(experiment, tables[f"{MEASURED}/claims_in_seconds"]),
-        "resolution": templates.number(histories.RESOLUTION, 2),
-        "shares": _shares(experiment),
-        "trials": {name: len(trials(one)) for name, one in experiment.optimizers.items()},
-        "tuned": _tuned(experiment),
-        "searches": any(one.search for one in experiment.optimizers.values()),
+        "tables": _describe_tables(results, tables),
+        "seconds": records(tables[f"{MEASURED_FOLDER}/seconds"]),
+        "timings": records(tables[f"{MEASURED_FOLDER}/timings"]),
+        "claims_in_seconds": claim_verdicts(experiment, tables[f"{MEASURED_FOLDER}/claims_in_seconds"]),
+        "resolution": templates.number(histories.LOSS_RESOLUTION, 2),
+        "shares": _relative_lengths(experiment),
+        "trials": {name: len(trials(optimizer)) for name, optimizer in experiment.optimizers.items()},
+        "tuned": _tuning_runs(experiment),
+        "searches": any(optimizer.search for optimizer in experiment.optimizers.values()),
         "bibliography": crate.bibliography(experiment),
         "dataset": crate.dataset(experiment),
     }
@@ -73,52 +82,55 @@ def context(experiment: Experiment, tables: dict[str, pd.DataFrame], results: Pa
 def _problem(
     experiment: Experiment, name: str, tables: dict[str, pd.DataFrame], results: Path, report: Path
 ) -> dict[str, Any]:
+    """Gather what the page of a problem uses."""
     check = json.loads(layout.check_file(results, name).read_text(encoding="utf-8"))
     splits = check["splits"]
-    finding = findings.of_problem(name, tables["comparisons"], tables["cells"], tables["sensitivity"])
+    finding = findings.summarize_problem(name, tables["comparisons"], tables["cells"], tables["sensitivity"])
     if finding:
-        finding["code"] = recommendation.code(experiment, finding["best"], splits["train"]["examples"])
+        finding["code"] = recommendation.keras_code(experiment, finding["best"], splits["train"]["examples"])
     return {
         "name": name,
         "check": check,
         "grid": experiment.problems[name],
-        "measure": comparisons.measures(experiment)[name],
+        "measure": comparing.measures(experiment)[name],
         "paragraphs": [" ".join(paragraph.split()) for paragraph in check["description"].strip().split("\n\n")],
         **{
             f"{split}_is_train": splits[split]["digest"] == splits["train"]["digest"]
             for split in ("validation", "test")
         },
         "finding": finding,
-        "unresolved": _unresolved(tables["runs"], name),
-        "not_run": findings.not_run(name, tables["comparisons"], tables["cells"]),
+        "unresolved": _has_unresolved_losses(tables["runs"], name),
+        "not_run": findings.find_unevaluated_choice(name, tables["comparisons"], tables["cells"]),
         "metrics": ["loss", *check["metrics"]],
         "matrix": findings.matrix(tables["cells"], name, list(experiment.optimizers), list(experiment.schedules)),
         "figures": _figures(experiment, report, name),
     }
 
 
-def _unresolved(runs: pd.DataFrame, problem: str) -> bool:
-    """Whether a run of the problem ended at a loss, of those that choose or compare, that counts as equal to others."""
+def _has_unresolved_losses(runs: pd.DataFrame, problem: str) -> bool:
+    """Tell whether a run of the problem ended at a validation or test loss too small to be told from others."""
     losses = runs.loc[runs["problem"] == problem, ["final_validation_loss", "final_test_loss"]]
     return bool(histories.unresolved(losses.stack()).any())
 
 
-def _tuned(experiment: Experiment) -> list[dict[str, Any]]:
-    """How many tuning runs a cell has, the fewest first, with the optimizers that have so many."""
-    runs = {name: len(trials(one)) * len(experiment.seeds.tuning) for name, one in experiment.optimizers.items()}
+def _tuning_runs(experiment: Experiment) -> list[dict[str, Any]]:
+    """Group the optimizers by the number of tuning runs that a cell of theirs has, the fewest first."""
+    runs = {
+        name: len(trials(optimizer)) * len(experiment.seeds.tuning) for name, optimizer in experiment.optimizers.items()
+    }
     return [
-        {"runs": count, "optimizers": [name for name, own in runs.items() if own == count]}
+        {"runs": count, "optimizers": [name for name, number in runs.items() if number == count]}
         for count in sorted(set(runs.values()))
     ]
 
 
-def _shares(experiment: Experiment) -> list[dict[str, Any]]:
-    """The lengths of schedules that the experiment file gives as shares of the horizon, those in lists too."""
+def _relative_lengths(experiment: Experiment) -> list[dict[str, Any]]:
+    """List the arguments of schedules that the experiment file gives in percent of the horizon, alone or in a list."""
     return [
         {"schedule": name, "argument": argument, "value": value}
         for name, schedule in experiment.schedules.items()
         for argument, value in {"warmup": schedule.warmup, **schedule.arguments}.items()
-        if any(isinstance(one, str) and one.rstrip().endswith("%") for one in _as_list(value))
+        if any(isinstance(length, str) and length.rstrip().endswith("%") for length in _as_list(value))
     ]
 
 
@@ -127,20 +139,20 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _figures(experiment: Experiment, report: Path, problem: str | None) -> dict[str, dict[str, Any]]:
-    """The figures of a problem, or of the experiment as a whole, by name, each with its place and digest."""
-    found = {}
+    """Describe the figures of a problem, or for None those of the whole experiment, by name."""
+    figures = {}
     for name in figures_of(experiment, problem):
         path = f"figures/{problem}/{name}" if problem else f"figures/{name}"
-        described: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
+        facts: dict[str, Any] = json.loads((report / f"{path}.json").read_text(encoding="utf-8"))
         place = {"path": path, "id": f"{problem or 'over-all'}-{name}"}
         figure = BY_NAME[name]
         shown = {"section": figure.section, "folded": figure.folded, "texts": figure.texts}
-        found[name] = {**described, **place, **shown, "sha256": digests.file_digest(report / f"{path}.svg")}
-    return found
+        figures[name] = {**facts, **place, **shown, "sha256": digests.file_digest(report / f"{path}.svg")}
+    return figures
 
 
-def claims_of(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each claim as it stands in the experiment file, beside what it came to, as a whole and by `problems`."""
+def claim_verdicts(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Join each claim of the experiment file to its verdict over all problems, and to its verdicts by `problems`."""
     rows = [
         {**row, "name": row["claim"], "claim": experiment.claims[row["claim"]], "problems": []}
         for row in records(table.drop(columns="runs"))
@@ -152,30 +164,30 @@ def claims_of(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any
     ]
 
 
-def _factors(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The shares of variance, where a claim speaks of one."""
-    asked = any(claim.of and claim.of.factor for claim in experiment.claims.values())
-    return records(table) if asked else []
+def _claimed_factors(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """List the rows of the table of factors if any claim is about one of them, else nothing."""
+    claimed = any(claim.of and claim.of.factor for claim in experiment.claims.values())
+    return records(table) if claimed else []
 
 
 def _reproductions(experiment: Experiment, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """List the reproductions with their settings and quantities."""
     return [
-        {"name": name, "setting": one, "quantities": records(table[table["reproduction"] == name])}
-        for name, one in experiment.reproductions.items()
+        {"name": name, "setting": setting, "quantities": records(table[table["reproduction"] == name])}
+        for name, setting in experiment.reproductions.items()
     ]
 
 
-def _described(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Each table with its columns, their units and meanings."""
-    columns = dictionary.describe(tables).groupby("table")
+def _describe_tables(results: Path, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """List the tables in which no clock has a part, with their columns, and the units and meanings of these."""
+    dictionary = pd.read_csv(layout.table_file(results, "dictionary", "csv"), keep_default_na=False).groupby("table")
     return [
-        {"name": name, "rows": len(table), "columns": records(columns.get_group(name))}
-        for name, table in tables.items()
+        {"name": name, "rows": len(tables[name]), "columns": records(dictionary.get_group(name))} for name in TABLES
     ]
 
 
 def summary(values: dict[str, Any]) -> dict[str, Any]:
-    """What the index over all experiments shows of this one."""
+    """Summarize a report for the index over all experiments. `values` is what `context` returns."""
     verdicts = [claim["verdict"] for claim in values["claims"]]
     return {
         "name": values["experiment"].name,
@@ -187,30 +199,30 @@ def summary(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def rendered(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every page but those of cells, with its place in the report."""
+def render_pages(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Render all pages but those of cells, each with its path in the report. `values` is what `context` returns."""
     for name in PAGES:
-        yield templates.page(f"{name}.html", f"{name}.html", values)
+        yield templates.render_page(f"{name}.html", f"{name}.html", values)
     for problem in values["problems"]:
-        yield templates.page("problem.html", f"problems/{problem['name']}.html", {**values, "problem": problem})
+        yield templates.render_page("problem.html", f"problems/{problem['name']}.html", {**values, "problem": problem})
 
 
 def write(experiment: Experiment, results: Path, report: Path) -> None:
-    """Write the pages, what they use and the tables into `report`, where figures and pages of cells are already.
+    """Write pages, style sheet, script, tables and metadata into a report that has its figures and pages of cells.
 
-    Pages of problems that are no longer in the experiment vanish. Checksums come last, and the description for other
-    programs before them, since they speak of all other files.
+    Pages of problems that are no longer in the experiment are removed. The RO-Crate is written when all other files
+    exist, and the checksums after it.
     """
-    tables = read(results)
+    tables = read_tables(results)
     values = context(experiment, tables, results, report)
-    for folder in FOLDERS:
+    for folder in REWRITTEN_FOLDERS:
         shutil.rmtree(report / folder, ignore_errors=True)
-    for place, text in rendered(values):
+    for place, text in render_pages(values):
         write_atomically(report / place, text.encode())
     write_json(report / SUMMARY, summary(values))
     for name in FILES:
         write_atomically(report / name, (TEMPLATES / name).read_bytes())
-    for name in (*TABLES, "dictionary", *CLOCK):
+    for name in (*TABLES, "dictionary", *TIMING_TABLES):
         write_atomically(report / "tables" / f"{name}.csv", layout.table_file(results, name, "csv").read_bytes())
     for place, file in crate.sources(experiment).items():
         write_atomically(report / place, file.read_bytes())

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from thalweg.analysis.choose import CELL
-from thalweg.analysis.comparing import COLUMNS, LOSS
+from thalweg.analysis.comparing import LOSS, MEASURE_COLUMNS
 from thalweg.experiment.schema import Experiment
 from thalweg.reporting.html.findings import find_chosen_cell, records
 from thalweg.reporting.paper import ENDS, command, tex
@@ -139,7 +139,7 @@ def _of_choice(row: dict[str, Any]) -> Iterator[tuple[str, Tex]]:
 def _compared(row: dict[str, Any], measure: str) -> Iterator[tuple[str, Tex]]:
     """What the runs of a cell are compared by, and no other: where they end at a target, the examples to it."""
     called = "Loss" if measure == LOSS else "Examples"
-    return ((f"{called}{end}", value) for end, value in _with_ends(row, COLUMNS[measure]))
+    return ((f"{called}{end}", value) for end, value in _with_ends(row, MEASURE_COLUMNS[measure]))
 
 
 def _of_reproductions(reproductions: pd.DataFrame) -> Named:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis.comparing import COLUMNS, EXAMPLES
+from thalweg.analysis.comparing import EXAMPLES, MEASURE_COLUMNS
 from thalweg.experiment.schema import Experiment
 from thalweg.reporting.html.findings import find_chosen_cell, records
 from thalweg.reporting.paper.numbers import TOO_FEW_SEEDS, VERDICT_NAMES, VERDICTS, best_cells, verdicts
@@ -40,7 +40,7 @@ def _problem(problem: str, tables: dict[str, pd.DataFrame]) -> dict[str, Any] | 
     return {
         "name": problem,
         "at_target": measure == EXAMPLES,
-        "interval": not math.isnan(best[f"{COLUMNS[measure]}_lower"].iloc[0]),
+        "interval": not math.isnan(best[f"{MEASURE_COLUMNS[measure]}_lower"].iloc[0]),
         "others": len(rows) - 1,
         "few": bool(levels[TOO_FEW_SEEDS]),
         **{called.lower(): levels[verdict] for called, verdict in VERDICT_NAMES.items()},
