@@ -68,7 +68,7 @@ def _by_group(
 
 
 def _why(rows: pd.DataFrame) -> NDArray[np.str_]:
-    """How the median's interval was target_times, or why there is none, or only one end of it."""
+    """How the median's interval was found, or why there is none, or only one end of it."""
     few, never, half = rows["n"] < intervals.MIN_VALUES, rows["median"].isna(), rows["upper"].isna()
     reasons = ["too few seeds", "fewer than half reached it", "no upper end within what was seen"]
     return np.select([few, never, half], reasons, default="Kaplan–Meier, log(−log)")
