@@ -6,7 +6,7 @@ figure stand in reports/figures/NAME.html, as Jinja2 macros:
 
 * `caption`, of the report. It knows what the page knows, and the figure itself as `one`.
 * `alternative`, for those who do not see the figure. It knows the facts of the drawing, and the problem's name.
-* `tex`, the caption of a paper, with the marks of reports/paper/. It knows the facts as `facts`, and that text as `alt`.
+* `tex`, the caption of a paper, with the marks of reports/paper/. It knows the facts as `facts`, that text as `alt`.
 * `summary`, if the figure is folded: what is clicked to see it.
 """
 
