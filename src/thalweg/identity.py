@@ -7,6 +7,7 @@ import ast
 import hashlib
 import importlib.metadata
 import importlib.util
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from thalweg.grid import Run, evaluation_steps, optimizer_arguments, schedule_ar
 from thalweg.hashing import digest
 from thalweg.horizon import Horizon
 from thalweg.paths import SOURCE
+from thalweg.quantities import recorded_quantities
 
 COMPUTING_PACKAGES = ("tensorflow", "keras", "numpy")
 """The packages whose versions can change a run's bits."""
@@ -64,7 +66,18 @@ def versions() -> dict[str, str]:
 @cache
 def program_digest(way: str) -> str:
     """Return the digest of the sources that a way of training imports."""
-    return job_digest(WAYS_OF_TRAINING[way])
+    return module_digest(WAYS_OF_TRAINING[way])
+
+
+def quantity_digests(record: Collection[str]) -> dict[str, str]:
+    """Return the digest of the source of each quantity that a run records, by name.
+
+    A quantity is no part of a run's identity. A stored run serves whoever wants quantities that it holds.
+
+    Args:
+        record: The quantities that the experiment lists; those that every run records come in addition.
+    """
+    return {one.name: module_digest(one.compute.__module__) for one in recorded_quantities(record)}
 
 
 def software() -> dict[str, str]:
@@ -177,7 +190,7 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def job_digest(module: str) -> str:
+def module_digest(module: str) -> str:
     """Digest of a `python -m` module's code with all of Thalweg that it imports: what Snakemake cannot see itself."""
     file = SOURCE.joinpath(*module.split("."))
     return source_digest(file / "__main__.py" if file.is_dir() else file.with_suffix(".py"), SOURCE)
