@@ -9,9 +9,9 @@ PROBLEM = "experiments/problems/linear.py"
     ("experiment", "config", "message"),
     [
         ("../tiny", (), "experiment=../tiny: experiments has no such experiment (did you mean tiny?); it has article,"),
-        ("", (), "experiment=: experiments has no such experiment; it has article, smoke, tiny"),
+        ("", (), "experiment=: experiments has no such experiment; it has article, every_key, smoke, tiny"),
         ("[tiny,smoke]", (), "has no such experiment"),
-        ("7", (), "experiment=7: experiments has no such experiment; it has article, smoke, tiny"),
+        ("7", (), "experiment=7: experiments has no such experiment; it has article, every_key, smoke, tiny"),
         ("😀 'x'", (), "has no such experiment"),
         (
             "tiny",

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from thalweg import identity
-from thalweg.experiment.schema import load
+from thalweg.experiment.loading import load
 from thalweg.grid import Run
 from thalweg.hashing import digest
 
@@ -134,7 +134,7 @@ def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path
     folder.rename(other)
     script = (
         "import json; from pathlib import Path; from thalweg import identity; from thalweg.hashing import digest\n"
-        "from thalweg.experiment.schema import load; from thalweg.grid import Run\n"
+        "from thalweg.experiment.loading import load; from thalweg.grid import Run\n"
         f"run, check = Run(*{tuple(RUN)!r}), json.loads({json.dumps(json.dumps(CHECK))})\n"
         f"print(digest(identity.identity(load(Path({str(other / 'one.yaml')!r})), run, check, 'cpu')))"
     )
@@ -154,3 +154,32 @@ def test_it_is_the_same_in_another_folder_process_and_hash_seed(folder, tmp_path
 def test_the_digest_is_sha_256_of_canonical_json():
     assert digest({"b": 1, "a": [0.1]}) == digest({"a": [0.1], "b": 1})
     assert digest([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+
+
+def closure(way):
+    """The files that a way of training imports, of this project."""
+    start = identity.SOURCE.joinpath(*identity.WAYS_OF_TRAINING[way].split(".")).with_suffix(".py")
+    files, waiting = set(), [start]
+    while waiting:
+        file = waiting.pop()
+        if file not in files:
+            files.add(file)
+            waiting += identity._local_imports(file, identity.SOURCE)
+    return {str(file.relative_to(identity.SOURCE / "thalweg")) for file in files}
+
+
+def test_it_covers_what_its_way_of_training_imports_and_nothing_else():
+    in_memory, streamed = closure("in memory"), closure("streamed")
+    shared = {"settings", "seeds", "hyperparameters", "optimizers", "steps", "evaluation", "records"}
+    assert {f"training/engine/{name}.py" for name in shared} | {"training/schedules.py"} <= in_memory & streamed
+    assert {"training/engine/loop.py", "training/engine/whole_run.py"} == in_memory - streamed
+    assert streamed - in_memory == {"training/engine/streamed.py"}
+    rooms = ("analysis", "certificate", "reporting", "results", "workflow", "training/jobs", "experiment/schema.py")
+    assert not [file for file in in_memory | streamed if file.startswith((*rooms, "grid.py", "identity.py"))]
+
+
+def test_a_quantity_is_known_by_its_module():
+    always = identity.quantity_digests([])
+    with_noise = identity.quantity_digests(["gradient_noise"])
+    assert with_noise.keys() - always.keys() == {"gradient_noise"}
+    assert with_noise["gradient_noise"] not in always.values()

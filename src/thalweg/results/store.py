@@ -13,13 +13,21 @@ from typing import Any
 
 from thalweg.results.files import write_atomically
 
+FORMAT = "2"
+"""The form of identities and records. Runs of an older form lie in folders of other names, and are not used."""
+
 Record = dict[str, Any]
-"""What is stored of a run: its identity, its history, its outcome, and what was measured of it."""
+"""What is stored of a run: its identity, its history with the quantities in it, its outcome, and what was measured."""
 
 
 def run_file(store: Path, digest: str) -> Path:
     """The file of the run whose identity has this digest."""
-    return store / digest[:2] / f"{digest}.json"
+    return store / f"{FORMAT}-{digest[:2]}" / f"{digest}.json"
+
+
+def has_older_runs(store: Path) -> bool:
+    """Return whether the store holds runs of an older form."""
+    return any(not file.parent.name.startswith(f"{FORMAT}-") for file in store.glob("*/*.json"))
 
 
 def write_run(store: Path, digest: str, record: Record) -> None:
