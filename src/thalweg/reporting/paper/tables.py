@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from thalweg.analysis.comparing import COLUMNS, measures
+from thalweg.analysis.comparing import MEASURE_COLUMNS, measures
 from thalweg.experiment.schema import Experiment
 from thalweg.reporting.html.findings import records
 from thalweg.reporting.paper import Shown
@@ -36,7 +36,7 @@ def levels(tables: dict[str, pd.DataFrame], problem: str, factor: str, measure: 
         "axes": [name for name in FACTORS.values() if name != factor],
         "metrics": shown,
         "measure": measure,
-        "compared": COLUMNS[measure],
+        "compared": MEASURE_COLUMNS[measure],
         "seeds": max((row["n"] for row in rows), default=0),
         "verdicts": {row["verdict"] for row in rows},
         "rows": [{**row, "best": row["n"] > 0 and row["verdict"] not in worse} for row in rows],
