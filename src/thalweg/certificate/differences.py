@@ -78,7 +78,8 @@ def record_differences(stored: Record, again: Record) -> list[Difference]:
     values = content_differences(
         *({key: value for key, value in record.items() if key not in omitted} for record in (stored, again))
     )
-    recorded_once = stored["quantities"].keys() ^ again["quantities"].keys()
+    # A record of an older store has no list of its quantities.
+    recorded_once = stored.get("quantities", {}).keys() ^ again.get("quantities", {}).keys()
     uncompared = {name for one in all_quantities() if one.name in recorded_once for name in one.column_names}
     columns = [
         difference
@@ -111,12 +112,9 @@ def record_surroundings(record: Record) -> dict[str, str]:
 
 
 def is_software(difference: Difference) -> bool:
-    """Whether a difference, of surroundings or between two records, is one of software.
-
-    In a record that is the program, the versions of packages, or the source of a quantity that is recorded.
-    """
+    """Whether a difference, of surroundings or between two records, is one of software."""
     place, _, name = difference.name.rpartition(".")
-    return place == "quantities" or (name in SOFTWARE and place in ("", "identity", "identity.versions"))
+    return name in SOFTWARE and place in ("", "identity", "identity.versions")
 
 
 def _flatten(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,6 @@ from thalweg.certificate.published import StagedRun
 from thalweg.certificate.train_again import reporter_for, train_again
 from thalweg.experiment.loading import load
 from thalweg.grid import Cell, Run, cells
-from thalweg.quantities import all_quantities
 from thalweg.results import layout, shards, store
 from thalweg.results.files import write_json
 from thalweg.training.engine import settings
@@ -60,7 +59,7 @@ def main() -> None:
     different: dict[StagedRun, list[Difference]] = {}
     surroundings: list[Difference] = []
     for run, again in train_again(experiment, check, list(records), layout.gpu_locks_folder(arguments.store), reporter):
-        stored = without_other_quantities(records[run], again)
+        stored = records[run]
         there, here = map(record_surroundings, (stored, again))
         surroundings += surroundings_differences([there], [here], SURROUNDINGS_OF_RECORDS)
         differences = record_differences(stored, again)
@@ -101,18 +100,6 @@ def describe(differences: list[Difference]) -> str:
             f"{len(columns)} column{'s' if len(columns) > 1 else ''} differ{'' if len(columns) > 1 else 's'}{by}"
         )
     return "; ".join(texts)
-
-
-def without_other_quantities(stored: store.Record, again: store.Record) -> store.Record:
-    """A stored record without the quantities that `again` has not, which another experiment asked for."""
-    known = stored.get("quantities", {})
-    others = known.keys() - again["quantities"].keys()
-    columns = {name for quantity in all_quantities() if quantity.name in others for name in quantity.column_names}
-    return {
-        **stored,
-        "quantities": {name: source for name, source in known.items() if name not in others},
-        "history": {name: values for name, values in stored["history"].items() if name not in columns},
-    }
 
 
 def comparison_to_json(comparison: Comparison, digests: dict[Run, str]) -> dict[str, Any]:

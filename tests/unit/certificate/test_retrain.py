@@ -186,13 +186,13 @@ def test_without_results_there_is_nothing_to_compare_with(tmp_path):
         retrain.stored_digests(tmp_path, "linear", "sgd")
 
 
-def test_quantities_that_another_experiment_asked_for_are_not_compared():
-    again = {**copy.deepcopy(RECORD), "quantities": {}}
-    stored = {**copy.deepcopy(RECORD), "quantities": {"weights": "ab"}}
+def test_quantities_that_only_one_of_them_recorded_are_not_compared():
+    again = {**copy.deepcopy(RECORD), "quantities": {"gradient_noise": "ab"}}
+    stored = {**copy.deepcopy(RECORD), "quantities": {"gradient_noise": "cd", "weights": "ab"}}
     stored["history"]["weight_0"] = stored["history"]["weight_1"] = [0.0, 0.1, 0.2, 0.3]
-    assert record_differences(stored, again)
-    assert record_differences(retrain.without_other_quantities(stored, again), again) == []
-    again["quantities"]["of_latest_step"] = "cd"
-    stored["quantities"]["of_latest_step"] = "ef"
-    (source,) = record_differences(retrain.without_other_quantities(stored, again), again)
-    assert source == Difference("quantities.of_latest_step", "ef", "cd") and is_software(source)
+    stored["history"]["gradient_variance"] = again["history"]["gradient_variance"] = [0.0, 0.1, 0.2, 0.3]
+    assert record_differences(stored, again) == record_differences(again, stored) == []
+    again["history"]["gradient_variance"] = [0.0, 0.1, 0.2, 0.4]
+    assert record_differences(stored, again) == [
+        Difference("gradient_variance", 0.3, 0.4, abs(0.3 - 0.4) / 0.4, step=20)
+    ]
