@@ -16,6 +16,7 @@ from thalweg.analysis.claims.effects import find_effect, measure_runs
 from thalweg.analysis.claims.finding import Finding
 from thalweg.analysis.claims.runs import Results, gather_run_data
 from thalweg.analysis.claims.verdicts import Region, find_region, judge
+from thalweg.analysis.inputs import Inputs
 from thalweg.analysis.statistics import intervals
 from thalweg.analysis.tables import __main__ as tables
 from thalweg.experiment.claims import Claim, read_comparison
@@ -490,7 +491,7 @@ def test_where_everything_diverged_claims_still_come(claimed, small, tmp_path):
 
 def test_shares_of_variance_are_of_all_optimizers_or_none(claimed):
     experiment, results = claimed
-    gathered = tables.gather(experiment, results)
+    gathered = Inputs(experiment, results)
     ran = Results(gathered.counted, gathered.evaluation, gathered.recorded, {})
     claim = experiment.claims["rate_matters"]
     assert not find_effect(experiment, claim, ran).lacks
