@@ -212,6 +212,6 @@ def test_a_claim_in_seconds_stands_apart_from_those_that_no_clock_has_a_say_in(b
 def test_what_was_not_timed_leaves_tables_with_the_same_columns(experiment, wide, small, tmp_path):
     shutil.copytree(small[1] / "runs", tmp_path / "runs")
     untimed = tables.build(experiment, tmp_path)
-    assert untimed["timings"].empty and list(untimed["timings"]) == timings.COLUMNS
+    assert untimed["timings"].empty and list(untimed["timings"]) == timings_table.COLUMNS
     assert untimed["claims_in_seconds"].empty and list(untimed["claims_in_seconds"]) == list(claims_table.COLUMNS)
     assert pd.read_parquet(wide[1] / "tables" / "measured" / "timings.parquet").empty
