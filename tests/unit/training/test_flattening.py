@@ -1,4 +1,4 @@
-"""Weights as one vector: the same bits for every optimizer that is packed, and no other is."""
+"""Weights as one vector: the same bits for every optimizer for which they are flattened, and for no other."""
 
 import keras
 import numpy as np
@@ -48,7 +48,7 @@ def test_a_weight_s_bits_do_not_depend_on_where_it_lies(name, arguments):
     assert np.array_equal(apart, together)
 
 
-def test_what_is_packed_can_be_taken_apart():
+def test_what_is_flattened_can_be_unflattened():
     variables = [keras.Variable(value) for value in WEIGHTS]
     for vector in (flattening.flatten(WEIGHTS), tf.constant(flattening.flatten(WEIGHTS))):
         parts = flattening.unflatten(vector, variables)
@@ -68,7 +68,7 @@ def problem(*layers):
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "packed"),
+    ("name", "arguments", "flattened"),
     [
         ("Adam", {}, True),
         ("Adam", {"clipnorm": 1.0}, False),
@@ -80,17 +80,17 @@ def problem(*layers):
         (f"{__name__}:Subclass", {}, False),
     ],
 )
-def test_only_what_treats_each_weight_by_itself_is_packed(name, arguments, packed):
+def test_only_what_treats_each_weight_by_itself_is_flattened(name, arguments, flattened):
     instance = steps.instantiate(problem(keras.layers.Dense(1)), name, arguments, 1)
-    assert (len(instance.variables) == 1) == packed
+    assert (len(instance.variables) == 1) == flattened
 
 
-def test_weights_under_a_constraint_are_not_packed():
+def test_weights_under_a_constraint_are_not_flattened():
     instance = steps.instantiate(problem(keras.layers.Dense(1, kernel_constraint="non_neg")), "SGD", {}, 1)
     assert len(instance.variables) == 2
 
 
-def test_a_model_that_is_large_or_has_a_weight_without_part_in_the_loss_is_not_packed():
+def test_a_model_that_is_large_or_has_a_weight_without_part_in_the_loss_is_not_flattened():
     class Idle(keras.layers.Dense):
         def build(self, shape):
             super().build(shape)

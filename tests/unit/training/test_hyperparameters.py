@@ -164,7 +164,7 @@ def test_arithmetic_is_that_of_python():
     expression = -(abs(1 - a) ** 2 / (b + np.float64(0.1)) - 7 // b * +(b % 2))
     assert isinstance(expression, Traced)
     by_hand = -(abs(1 - 0.9) ** 2 / (3.0 + 0.1) - 7 // 3.0 * (3.0 % 2))
-    with search.bound([tf.constant(0.9, tf.float64), tf.constant(3.0, tf.float64)]):
+    with search.bind([tf.constant(0.9, tf.float64), tf.constant(3.0, tf.float64)]):
         tensor = tf.convert_to_tensor(expression, tf.float64)
         assert tf.convert_to_tensor(a).dtype == tf.float32
         assert (tf.constant([2.0]) * a).dtype == tf.float32
