@@ -22,7 +22,12 @@ def published(_finished, tmp_path_factory):
 @pytest.fixture
 def clone(published, tmp_path):
     """What a reader has: the project with its published file, without results."""
-    shutil.copytree(published[0].root, tmp_path / "clone", ignore=shutil.ignore_patterns("results", ".snakemake"))
+    root = published[0].root
+
+    def results_of_launches(folder, names):
+        return {"results", ".snakemake"} & {*names} if folder == str(root) else ()
+
+    shutil.copytree(root, tmp_path / "clone", ignore=results_of_launches)
     return replace(published[0], root=tmp_path / "clone")
 
 
