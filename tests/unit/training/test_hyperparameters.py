@@ -94,7 +94,9 @@ def test_a_traced_number_trains_as_the_fixed_one_with_xla(name):
 
 def pairs_of_weights(name, xla):
     """The weights that one traced program leaves, and those that a program with fixed arguments leaves."""
-    class_name, arguments, searched, others = SEARCHES[name]
+    class_name, arguments, *values = SEARCHES[name]
+    # Keras makes float32 tensors of some Python numbers, in double precision too; these lose nothing by it.
+    searched, others = ({key: float(np.float32(value)) for key, value in some.items()} for some in values)
     traces = []
     run, optimizer = trained(class_name, arguments, searched, xla, traces)
     for values in (searched, {**searched, **others}):
