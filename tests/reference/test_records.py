@@ -309,16 +309,16 @@ def test_a_run_that_is_out_of_time_is_the_beginning_of_itself():
     problem, horizon = problem_of(), Horizon(22, 2, 60)
     instance = steps.instantiate(problem, "Adam", {}, SEED)
     run = whole_run.compile_program(problem, instance, horizon, range(horizon.steps + 1), True)
-    start, told = (instance.state, order_of(horizon), rates_of(horizon)), []
+    start, shares = (instance.state, order_of(horizon), rates_of(horizon)), []
     cut = run(*start, deadline=time.monotonic() - 1)
-    whole = run(*start, tell=told.append)
+    whole = run(*start, report=shares.append)
     assert (cut.outcome, whole.outcome) == ("out of time", "finished")
     assert 0 < cut.ended_at < horizon.steps
     assert cut.steps.tolist() == list(range(cut.ended_at + 1))
     assert is_prefix(cut, whole)
-    assert told
-    assert all(0 < share < 1 for share in told)
-    assert told == sorted(told)
+    assert shares
+    assert all(0 < share < 1 for share in shares)
+    assert shares == sorted(shares)
     # Where the cuts between calls fall changes nothing.
     again = run(*start, deadline=time.monotonic() + 1e6)
     assert is_prefix(again, whole)
