@@ -20,7 +20,7 @@ from thalweg.training.problem import Problem, Split
 DIMENSIONS, EXAMPLES, BATCH, EPOCHS = 100, 1000, 128, 100
 USED = EXAMPLES // BATCH * BATCH
 """DeepOBS drops what does not fill a batch, of the test data too."""
-ORDER = {"examples": EXAMPLES, "epochs": EPOCHS, "kept": USED}
+ORDER = {"examples": EXAMPLES, "epochs": EPOCHS, "examples_per_epoch": USED}
 
 LOGGED = {("SGD", 0.01): 87.293, ("Adam", 0.001): 106.639}
 
