@@ -434,7 +434,8 @@ def test_a_bom_aliases_and_merged_keys_are_good(write):
 def test_an_experiment_is_found_by_its_name():
     folder = ROOT / "experiments"
     assert find(folder, "article") == folder / "article.yaml"
-    with pytest.raises(ExperimentError, match=r"no such experiment \(did you mean article\?\); it has article, every_key, smoke"):
+    message = r"no such experiment \(did you mean article\?\); it has article, every_key, smoke"
+    with pytest.raises(ExperimentError, match=message):
         find(folder, "articel")
     for name in (
         "../experiments/article",
