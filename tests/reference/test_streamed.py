@@ -140,9 +140,9 @@ def test_a_streamed_run_is_the_program_s(fixed):
 @pytest.mark.usefixtures("double_precision")
 def test_a_streamed_run_is_the_program_s_with_xla():
     problem = problem_of(weighted=True)
-    streamed_run, whole_run = by_steps(problem, xla=True), in_memory(problem, xla=True)
-    assert_close(streamed_run, whole_run)
-    for mine, theirs in zip(streamed_run.state.trainable, whole_run.state.trainable, strict=True):
+    streamed_run, run_in_memory = by_steps(problem, xla=True), in_memory(problem, xla=True)
+    assert_close(streamed_run, run_in_memory)
+    for mine, theirs in zip(streamed_run.state.trainable, run_in_memory.state.trainable, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-9)
 
 
