@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -287,7 +288,7 @@ def test_what_no_experiment_uses_is_listed_and_pruned_and_nothing_else(finished)
     used, folder = finished.stored(), finished.results / "store"
     for digest in ("ab" * 32, "cd" * 32):
         store.write_run(folder, digest, {"of": "an optimizer that is no more"})
-    unused = [f"results/store/{digest[:2]}/{digest}.json" for digest in ("ab" * 32, "cd" * 32)]
+    unused = [str(store.run_file(Path("results/store"), digest)) for digest in ("ab" * 32, "cd" * 32)]
     listed = gc()
     assert listed.stdout.splitlines()[:-1] == unused
     assert f"of {RUNS} runs that are used, 0 are missing and 0 damaged" in listed.stdout
